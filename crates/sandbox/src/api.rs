@@ -1,0 +1,158 @@
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Call, Ending, EphemeralStorage, Exit, FunctionError, Memory};
+
+/// Makes environments.
+#[async_trait]
+pub trait Sandbox: Send + Sync {
+    /// What this backend isolates and limits on this host.
+    fn isolation(&self) -> Isolation;
+
+    /// Makes an environment, starts the runtime and waits until it asks for its first event.
+    async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError>;
+
+    /// Ends every environment and the backend's helper process.
+    async fn shutdown(&self, grace: Duration);
+}
+
+/// One execution environment with its runtime waiting for an event.
+///
+/// The exclusive borrow says "one invocation at a time"; consuming `stop` says "not after the end".
+#[async_trait]
+pub trait Environment: Send {
+    fn init(&self) -> &InitReport;
+
+    /// Runs one call to its end or its deadline. Everything that the runtime wrote before it answered
+    /// has gone to the spec's [`Output`] when this returns.
+    ///
+    /// After an `Err` the environment is useless: stop it.
+    async fn invoke(&mut self, call: Call, limit: Duration) -> Answer;
+
+    /// Returns when the environment ended by itself (its runtime exited while idle). Cancel-safe.
+    async fn lost(&mut self) -> Exit;
+
+    /// Kills every process of the environment and gives everything back that it held.
+    async fn stop(self: Box<Self>);
+}
+
+/// How an invocation ended and what it used.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub ending: Ending,
+    /// From handing over the event to the last byte of the answer.
+    pub duration: Duration,
+    /// Peak memory of all processes of the environment so far, whole MiB, if the host can tell.
+    pub memory_max_mib: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InitReport {
+    /// From the start of the runtime process until it asked for its first event.
+    pub duration: Duration,
+    /// What came before: making the sandbox.
+    pub setup: Duration,
+}
+
+/// What an environment is made of.
+#[derive(Clone)]
+pub struct EnvironmentSpec {
+    /// Unique among environments of this server; also its hostname and the name of its cgroup.
+    pub id: String,
+    /// The program inside the environment, first the path. `/var/task/bootstrap` and the like.
+    pub argv: Vec<String>,
+    /// The complete environment of the program, except `AWS_LAMBDA_RUNTIME_API` and
+    /// `_LAMBDA_TELEMETRY_LOG_FD`, which the backend adds.
+    pub env: Vec<(String, String)>,
+    /// Read-only directories of the host and where they appear: `/var/task`, `/opt`, `/var/runtime`,
+    /// `/var/lang`.
+    pub mounts: Vec<Mount>,
+    pub memory: Memory,
+    pub ephemeral: EphemeralStorage,
+    pub network: Network,
+    /// Longest init phase.
+    pub init_limit: Duration,
+    /// Where stdout, stderr and the framed log go.
+    pub output: Arc<dyn Output>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub host: PathBuf,
+    pub inside: PathBuf,
+}
+
+/// What an environment may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// The Runtime API only.
+    None,
+    /// Also Kiln's own API endpoint.
+    Kiln,
+    /// What the host reaches.
+    Full,
+}
+
+/// One line of output, or one framed message of `_LAMBDA_TELEMETRY_LOG_FD`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputLine {
+    pub unix_ms: i64,
+    /// Without the final newline of a line; a framed message may hold newlines.
+    pub message: String,
+    /// The line was longer than the limit and its rest was cut.
+    pub cut: bool,
+}
+
+/// Takes what an environment prints. Must not wait.
+pub trait Output: Send + Sync {
+    fn line(&self, line: OutputLine);
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The runtime reported that init failed.
+    #[error("the runtime reported an init error")]
+    InitFailed {
+        error: FunctionError,
+        took: Duration,
+    },
+    #[error("the runtime did not ask for work within {waited:?}")]
+    InitTimedOut { waited: Duration },
+    /// The runtime process ended before it asked for work.
+    #[error("the runtime ended during init: {exit:?}")]
+    InitExited { exit: Exit, took: Duration },
+    /// The program does not exist or cannot be executed.
+    #[error("{path} cannot be executed: {reason}")]
+    BadEntrypoint { path: String, reason: String },
+    #[error("no capacity: {0}")]
+    NoCapacity(String),
+    #[error("sandbox failed: {0}")]
+    Backend(String),
+}
+
+/// What a backend does for a function, for `kiln doctor`, `kiln demo` and the logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Isolation {
+    /// `ns (root)`, `ns (rootless)`, `process`.
+    pub backend: String,
+    pub items: Vec<Enforcement>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Enforcement {
+    /// `memory limit`, `user namespace`, `seccomp` …
+    pub what: String,
+    pub state: LimitState,
+    /// How it is enforced, or why it is not and what would mend it.
+    pub detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitState {
+    Enforced,
+    /// Approximated by something weaker.
+    Weakened,
+    Missing,
+}

@@ -1,0 +1,17 @@
+//! Durable state behind six primitives: records, queues, logs, blobs, leases and a bus.
+//!
+//! "Accepted" means fsynced: a write returns after its commit reached the disk. Writers that arrive
+//! together share one commit. Nothing is atomic across spaces or across primitives.
+//!
+//! Start with [`Store`], then [`Table`] for typed records.
+
+mod keys;
+mod primitives;
+mod table;
+
+pub use keys::{Key, Rev, Space};
+pub use primitives::{
+    Blobs, Bus, Change, Depth, Digest, Expect, Grant, Leased, Leases, Log, LogId, MsgId, Op, Pos,
+    Queue, QueueId, Records, Retention, Seq, Store, StoreError, Token,
+};
+pub use table::{Record, Row, Table};
