@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,12 @@ use model::{Call, Ending, EphemeralStorage, Exit, FunctionError, Memory};
 pub trait Sandbox: Send + Sync {
     /// What this backend isolates and limits on this host.
     fn isolation(&self) -> Isolation;
+
+    /// Where Kiln's own API is as seen from inside an environment of [`Network::Kiln`] or
+    /// [`Network::Full`], for the variable `AWS_ENDPOINT_URL`. `None` if functions cannot reach it.
+    fn kiln_endpoint(&self) -> Option<SocketAddr> {
+        None
+    }
 
     /// Makes an environment, starts the runtime and waits until it asks for its first event.
     async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError>;

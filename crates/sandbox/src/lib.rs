@@ -5,6 +5,7 @@
 //! - `fake`: scripted, for tests of everything above.
 
 mod api;
+pub mod fake;
 
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount,
