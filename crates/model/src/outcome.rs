@@ -23,6 +23,8 @@ pub struct Call {
     pub client_context: Option<String>,
     /// The JSON of `Lambda-Runtime-Cognito-Identity`.
     pub cognito_identity: Option<String>,
+    /// Of a function with tenant isolation.
+    pub tenant_id: Option<String>,
 }
 
 /// The function answered.

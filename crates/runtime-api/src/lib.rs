@@ -2,7 +2,23 @@
 //!
 //! One [`Session`] serves one environment on one listener. Who may speak is settled by the socket
 //! itself: it lies inside the environment's network namespace.
+//!
+//! ```text
+//!   SessionHandle::invoke ──▶ outlet ──▶ socket          session  what both sides share
+//!          ▲                                              state    what is allowed when (pure)
+//!          └── session ◀── connection ◀── socket          route    request heads (pure)
+//!                                                         body     request bodies (pure)
+//! ```
+//!
+//! The HTTP is our own because an event is written from the task that has it, straight to the
+//! connection that waits for it; a general server would need two more wake-ups.
 
+mod answer;
+mod body;
+mod connection;
+mod outlet;
+mod route;
 mod session;
+mod state;
 
 pub use session::{InitEnd, Reply, Session, SessionHandle};

@@ -1,5 +1,21 @@
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use model::{Call, FunctionError};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::answer;
+use crate::connection;
+use crate::outlet::{Delivery, Outlet};
+use crate::state::{Attempt, Event, Refusal, State};
+
+/// Most connections of one environment at a time; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 8;
 
 /// How the init phase ended, as far as the runtime said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,38 +39,239 @@ pub enum Reply {
 }
 
 /// Serves the Runtime API on one listener until dropped.
-pub struct Session(());
+pub struct Session {
+    shared: Arc<Shared>,
+}
 
 /// The server's side of a session. Dropping it ends the session.
-pub struct SessionHandle(());
+pub struct SessionHandle {
+    shared: Arc<Shared>,
+}
 
 impl Session {
     /// The session is driven by [`Session::serve`]; the caller spawns that.
     pub fn new() -> (Session, SessionHandle) {
-        (Session(()), SessionHandle(()))
+        let shared = Arc::new(Shared::default());
+        let handle = SessionHandle {
+            shared: shared.clone(),
+        };
+        (Session { shared }, handle)
     }
 
     /// Accepts connections and answers them; ends when the handle is dropped. One environment may
     /// hold at most 8 connections.
-    pub async fn serve(self, _listener: tokio::net::TcpListener) {
-        unimplemented!()
+    pub async fn serve(self, listener: TcpListener) {
+        let mut connections = FuturesUnordered::new();
+        let mut accepts = true;
+        loop {
+            tokio::select! {
+                biased;
+                _ = self.shared.ended.notified() => return,
+                Some(()) = connections.next(), if !connections.is_empty() => {}
+                accepted = listener.accept(), if accepts && connections.len() < CONNECTIONS_MAX => match accepted {
+                    Ok((stream, _)) => connections.push(connection::drive(stream, &self.shared)),
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                    Err(error) => {
+                        // Trying again at once would spin. The environment dies of its timeout.
+                        tracing::error!(%error, "runtime connection not accepted");
+                        accepts = false;
+                    }
+                },
+            }
+        }
     }
 }
 
 impl SessionHandle {
     /// Waits for the runtime's first `/next` or `/init/error`. Cancel-safe.
     pub async fn init_end(&mut self) -> InitEnd {
-        unimplemented!()
+        loop {
+            if let Some(end) = self.shared.lock().init.clone() {
+                return end;
+            }
+            self.shared.changed.notified().await;
+        }
     }
 
     /// Hands the call to the waiting (or next) `/next` and waits for its answer. The caller bounds
     /// the wait; dropping the future abandons the call (late answers then get 400).
-    pub async fn invoke(&mut self, _call: Call) -> Reply {
-        unimplemented!()
+    pub async fn invoke(&mut self, call: Call) -> Reply {
+        let mut abandon = Abandon(&self.shared, Some(self.shared.offer(call)));
+        loop {
+            if let Some(reply) = self.shared.lock().reply.take() {
+                abandon.1 = None;
+                return reply;
+            }
+            self.shared.changed.notified().await;
+        }
     }
 
     /// Waits until the runtime asks for the next event, that is until it is idle again.
     pub async fn idle(&mut self) {
-        unimplemented!()
+        while self.shared.lock().state != State::Ready {
+            self.shared.changed.notified().await;
+        }
+    }
+}
+
+impl Drop for SessionHandle {
+    fn drop(&mut self) {
+        self.shared.ended.notify_one();
+    }
+}
+
+/// Withdraws a call whose answer nobody waits for any more.
+struct Abandon<'a>(&'a Shared, Option<u64>);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.1 else { return };
+        let mut inner = self.0.lock();
+        inner.offered = None;
+        inner.reply = None;
+        // Never refused: an invocation that is over stays over.
+        let _ = inner.apply(&Event::Abandon(number));
+    }
+}
+
+/// What the handle and the connections share.
+#[derive(Default)]
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    /// Wakes the handle, which is the only one to wait here.
+    changed: Notify,
+    /// Wakes [`Session::serve`] when the handle is gone.
+    ended: Notify,
+}
+
+struct Inner {
+    state: State,
+    init: Option<InitEnd>,
+    attempts: u64,
+    /// The call that waits for a `/next`, or runs.
+    offered: Option<(Attempt, Delivery)>,
+    reply: Option<Reply>,
+    /// Connections that wait in `/next`, longest first.
+    parked: VecDeque<Arc<Outlet>>,
+}
+
+impl Default for Inner {
+    fn default() -> Inner {
+        Inner {
+            state: State::Started,
+            init: None,
+            attempts: 0,
+            offered: None,
+            reply: None,
+            parked: VecDeque::new(),
+        }
+    }
+}
+
+/// What a `/next` gets.
+pub(crate) enum Turn {
+    Event(Delivery),
+    /// None yet: the connection is parked.
+    Wait,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Offers a call and, if a connection waits for one, writes it there at once: from the caller's
+    /// task, which saves waking the session's.
+    fn offer(&self, call: Call) -> u64 {
+        let mut inner = self.lock();
+        inner.attempts += 1;
+        let attempt = Attempt {
+            number: inner.attempts,
+            request: call.request.to_string(),
+        };
+        let number = attempt.number;
+        let delivery = Delivery {
+            head: answer::event_head(&call, number),
+            payload: call.payload,
+        };
+        inner.reply = None;
+        inner.offered = Some((attempt.clone(), delivery.clone()));
+        if inner.parked.is_empty() || inner.apply(&Event::Deliver(attempt)).is_err() {
+            return number;
+        }
+        let outlet = inner.parked.pop_front();
+        drop(inner);
+        if let Some(outlet) = outlet {
+            outlet.send_now(delivery);
+        }
+        number
+    }
+
+    /// Answers a `/next`, or parks its connection until there is an event.
+    pub(crate) fn next(&self, outlet: &Arc<Outlet>) -> Result<Turn, Refusal> {
+        let mut inner = self.lock();
+        let is_repeat = matches!(inner.state, State::Running(_));
+        inner.apply(&Event::Next)?;
+        inner.init.get_or_insert(InitEnd::Ready);
+        if !is_repeat {
+            self.changed.notify_one();
+        }
+        if let Some((attempt, delivery)) = inner.offered.clone() {
+            if !is_repeat {
+                inner.apply(&Event::Deliver(attempt))?;
+            }
+            return Ok(Turn::Event(delivery));
+        }
+        inner.parked.push_back(outlet.clone());
+        Ok(Turn::Wait)
+    }
+
+    pub(crate) fn is_parked(&self, outlet: &Arc<Outlet>) -> bool {
+        self.lock().parked.iter().any(|o| Arc::ptr_eq(o, outlet))
+    }
+
+    /// The connection is gone.
+    pub(crate) fn unpark(&self, outlet: &Arc<Outlet>) {
+        self.lock().parked.retain(|o| !Arc::ptr_eq(o, outlet));
+    }
+
+    /// Begins to take an answer; returns the number of its attempt for [`Shared::posted`].
+    pub(crate) fn post(&self, event: &Event<'_>) -> Result<u64, Refusal> {
+        let mut inner = self.lock();
+        inner.apply(event)?;
+        Ok(inner.state.wanted().unwrap_or_default())
+    }
+
+    /// The answer is known: tells the handle, if that still waits for this attempt.
+    pub(crate) fn reply(&self, number: u64, reply: Reply) {
+        let mut inner = self.lock();
+        if inner.state.wanted() == Some(number) {
+            inner.offered = None;
+            inner.reply = Some(reply);
+            self.changed.notify_one();
+        }
+    }
+
+    /// The answer's body is over.
+    pub(crate) fn posted(&self, number: u64) {
+        // Never refused: an invocation that is over stays over.
+        let _ = self.lock().apply(&Event::Posted(number));
+    }
+
+    /// Applies an event that ends the init phase with an error, or `/restore/next`.
+    pub(crate) fn init(&self, event: &Event<'_>) -> Result<(), Refusal> {
+        self.lock().apply(event)
+    }
+
+    pub(crate) fn init_failed(&self, error: FunctionError) {
+        self.lock().init.get_or_insert(InitEnd::Failed(error));
+        self.changed.notify_one();
+    }
+}
+
+impl Inner {
+    fn apply(&mut self, event: &Event<'_>) -> Result<(), Refusal> {
+        self.state = self.state.on(event)?;
+        Ok(())
     }
 }

@@ -1,0 +1,7 @@
+//! The Runtime API over real sockets.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod client;
+mod limits;
+mod protocol;
