@@ -1,1 +1,40 @@
-//! wire
+//! The AWS protocols: requests become typed calls, answers and faults become responses.
+//!
+//! ```text
+//! http::Request ─▶ Router ─▶ route (X-Amz-Target, form Action, REST path)
+//!                        ─▶ access (SigV4; account and region from the credential)
+//!                        ─▶ body (bounded) ─▶ members (path + query + headers + body, one map)
+//!                        ─▶ handler of the Service ─▶ Output | Fault ─▶ http::Response
+//! ```
+//!
+//! A service registers typed functions on a [`ServiceBuilder`]; serde is the only contract, so one
+//! set of shapes serves several protocols. `wire` knows no service and depends on no other crate of
+//! Kiln: the time and the request id are given in with [`CallInfo`], and secrets come from
+//! [`access::Credentials`].
+//!
+//! Not here: sockets, TLS, timeouts of connections (the listener's), authorisation by policies.
+
+pub mod access;
+mod blob;
+mod body;
+mod context;
+mod fault;
+mod handler;
+mod members;
+pub mod paging;
+mod protocol;
+mod route;
+mod router;
+mod service;
+mod time;
+
+pub use access::{Access, Mode};
+pub use blob::Blob;
+pub use body::{Body, BodyError};
+pub use context::Context;
+pub use fault::Fault;
+pub use handler::{RawRequest, RawResponse};
+pub use protocol::Protocol;
+pub use router::{CallInfo, Router};
+pub use service::{Service, ServiceBuilder};
+pub use time::Timestamp;

@@ -1,0 +1,153 @@
+//! Who may speak: credentials, and how strictly a signature is looked at.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// How strictly requests are authenticated.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Nothing is refused; account and region are taken from a credential that can be read.
+    Off,
+    /// A well-formed authentication must be there; its signature is not checked.
+    Parse,
+    /// The key must be known and the signature right.
+    Strict,
+}
+
+/// A secret access key or session token. Never printed.
+#[derive(Clone)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    pub fn new(text: impl Into<Arc<str>>) -> Secret {
+        Secret(text.into())
+    }
+
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// The identity behind a credential.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Principal {
+    /// For example `arn:aws:sts::000000000000:assumed-role/role/function`.
+    pub arn: String,
+    /// For example `AROAEXAMPLE:function`, or the account id for its root.
+    pub user_id: String,
+}
+
+/// What is known of an access key.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    pub secret: Secret,
+    /// Twelve digits.
+    pub account: String,
+    /// None for the root of the account.
+    pub principal: Option<Principal>,
+    /// Temporary credentials are good only together with their token.
+    pub session_token: Option<Secret>,
+    /// When temporary credentials end.
+    pub expires_unix_ms: Option<i64>,
+}
+
+/// Looks up what is known of an access key. Called for every request, so it must not wait.
+pub trait Credentials: Send + Sync {
+    fn find(&self, access_key: &str) -> Option<Credential>;
+}
+
+/// Knows no key.
+#[derive(Clone, Copy, Debug)]
+pub struct NoCredentials;
+
+impl Credentials for NoCredentials {
+    fn find(&self, _access_key: &str) -> Option<Credential> {
+        None
+    }
+}
+
+/// The rules by which a [`Router`](crate::Router) lets requests in.
+#[derive(Clone)]
+pub struct Access {
+    pub(crate) mode: Mode,
+    pub(crate) credentials: Arc<dyn Credentials>,
+    pub(crate) account: Arc<str>,
+    pub(crate) region: Arc<str>,
+}
+
+impl Access {
+    /// Callers that are not on the loopback interface always need [`Mode::Strict`].
+    pub fn new(mode: Mode, credentials: Arc<dyn Credentials>) -> Access {
+        Access {
+            mode,
+            credentials,
+            account: Arc::from("000000000000"),
+            region: Arc::from("us-east-1"),
+        }
+    }
+
+    /// Nothing is refused.
+    pub fn off() -> Access {
+        Access::new(Mode::Off, Arc::new(NoCredentials))
+    }
+
+    /// The account of callers whose key names none; `000000000000` unless set.
+    #[must_use]
+    pub fn default_account(mut self, account: &str) -> Access {
+        self.account = Arc::from(account);
+        self
+    }
+
+    /// The region of callers without a credential scope; `us-east-1` unless set.
+    #[must_use]
+    pub fn default_region(mut self, region: &str) -> Access {
+        self.region = Arc::from(region);
+        self
+    }
+}
+
+/// Who a request says it is from.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) account: String,
+    pub(crate) region: String,
+    /// The service of the credential scope.
+    pub(crate) service: Option<String>,
+    pub(crate) access_key: Option<String>,
+    pub(crate) principal: Option<Principal>,
+    pub(crate) is_verified: bool,
+}
+
+impl Identity {
+    pub(crate) fn read(access: &Access, parts: &http::request::Parts) -> Identity {
+        let scope = parts
+            .headers
+            .get(http::header::AUTHORIZATION)
+            .and_then(|v| v.to_str().ok())
+            .and_then(|v| v.split_once("Credential="))
+            .map(|(_, v)| v.split(',').next().unwrap_or_default().trim());
+        let mut fields = scope.unwrap_or_default().split('/');
+        let key = fields.next().filter(|k| !k.is_empty());
+        let region = fields.nth(1).filter(|r| !r.is_empty());
+        let service = fields.next();
+        let known = key.and_then(|k| access.credentials.find(k));
+        let is_account = |k: &&str| k.len() == 12 && k.bytes().all(|b| b.is_ascii_digit());
+        Identity {
+            account: match &known {
+                Some(credential) => credential.account.clone(),
+                None => key.filter(is_account).unwrap_or(&access.account).to_owned(),
+            },
+            region: region.unwrap_or(&access.region).to_owned(),
+            service: service.map(str::to_owned),
+            access_key: key.map(str::to_owned),
+            principal: known.and_then(|k| k.principal),
+            is_verified: false,
+        }
+    }
+}

@@ -1,0 +1,283 @@
+mod find;
+mod read;
+
+use std::sync::Arc;
+
+use bytes::{Buf, Bytes};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use serde_json::{Map, Value, json};
+
+use crate::Fault;
+use crate::access::{Access, Identity};
+use crate::body::Body;
+use crate::context::{Context, Facts};
+use crate::handler::{Handler, RawRequest, RawResponse};
+use crate::members::Members;
+use crate::protocol::{self, Encoding, Protocol, Style, refusal};
+use crate::service::{Operation, Service};
+use find::Found;
+use read::Overrun;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+
+/// What the listener knows of a request and `wire` must not find out by itself.
+#[derive(Clone, Debug)]
+pub struct CallInfo {
+    /// Answered as `x-amzn-RequestId`.
+    pub request_id: String,
+    pub now_unix_ms: i64,
+    /// Whether the peer is on this machine. Others always need a right signature.
+    pub loopback: bool,
+}
+
+/// Finds the service and the operation of a request, lets it in, and writes the answer.
+///
+/// One router serves all services on one address: operations are found by `X-Amz-Target`, by REST
+/// path, or by the form's `Action`; where two services would fit, the credential scope decides.
+pub struct Router {
+    access: Access,
+    services: Vec<Arc<Service>>,
+}
+
+impl Router {
+    pub fn new(access: Access) -> Router {
+        let services = Vec::new();
+        Router { access, services }
+    }
+
+    #[must_use]
+    pub fn with(mut self, service: Service) -> Router {
+        self.services.push(Arc::new(service));
+        self
+    }
+
+    /// All services and operations, for `kiln internal-api`.
+    pub fn describe(&self) -> Value {
+        let services: Vec<Value> = self.services.iter().map(|s| s.describe()).collect();
+        json!({ "services": services })
+    }
+
+    /// Answers one request. Never fails: whatever goes wrong becomes the error that the protocol
+    /// has for it.
+    ///
+    /// Waits for the request's body and for the handler. The deadline for slow clients belongs to
+    /// `body`, which shall end with an error; dropping the future ends the request.
+    pub async fn handle<B>(&self, request: Request<B>, call: CallInfo) -> Response<Body>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: std::fmt::Display,
+    {
+        let (parts, body) = request.into_parts();
+        let request_id = call.request_id.clone();
+        let (protocol, style, answer) = self.answer(&parts, body, call).await;
+        let mut response = match answer {
+            Ok(response) => response,
+            Err(fault) => {
+                report(&fault, &parts, &request_id);
+                let (status, headers, body) = refusal(protocol, &style, fault, &request_id);
+                RawResponse {
+                    status,
+                    headers,
+                    body: Body::from(body),
+                }
+            }
+        };
+        if !response.headers.contains_key(REQUEST_ID)
+            && let Ok(id) = HeaderValue::from_str(&request_id)
+        {
+            response.headers.insert(REQUEST_ID, id);
+        }
+        let mut answer = Response::new(response.body);
+        *answer.status_mut() = response.status;
+        *answer.headers_mut() = response.headers;
+        answer
+    }
+}
+
+/// An answer, and how a fault in it is to be written.
+type Written = (Protocol, Style, Result<RawResponse, Fault>);
+
+impl Router {
+    async fn answer<B>(&self, parts: &Parts, body: B, call: CallInfo) -> Written
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: std::fmt::Display,
+    {
+        let identity = Identity::read(&self.access, parts);
+        match find::find(&self.services, parts, identity.service.as_deref()) {
+            Found::Operation(target) => {
+                let (protocol, style) = (target.protocol, target.service.style);
+                let answer = self.run(target, parts, identity, body, call).await;
+                (protocol, style, answer)
+            }
+            Found::Form => self.form(parts, identity, body, call).await,
+            Found::Unknown(protocol, fault) => {
+                read::discard(body).await;
+                (protocol, STYLE, Err(fault))
+            }
+        }
+    }
+
+    /// An operation that is named by the body itself.
+    async fn form<B>(&self, parts: &Parts, identity: Identity, body: B, call: CallInfo) -> Written
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: std::fmt::Display,
+    {
+        let protocol = find::form_protocol(&self.services, identity.service.as_deref());
+        let form = match read::whole(body, FORM_BYTES_MAX).await {
+            Ok(form) => form,
+            Err(overrun) => return (protocol, STYLE, Err(overrun.fault("form"))),
+        };
+        let tree = match find::form_members(parts, &form) {
+            Ok(tree) => tree,
+            Err(fault) => return (protocol, STYLE, Err(fault)),
+        };
+        let scope = identity.service.as_deref();
+        let target = match find::action(&self.services, &tree, scope) {
+            Ok(target) => target,
+            Err(fault) => return (protocol, STYLE, Err(fault)),
+        };
+        let (protocol, style) = (target.protocol, target.service.style);
+        let context = context(&identity, parts, call, target.operation.name);
+        let answer = dispatch(&target, context, Members::from_form(tree)).await;
+        (protocol, style, answer)
+    }
+
+    async fn run<B>(
+        &self,
+        target: find::Target<'_>,
+        parts: &Parts,
+        identity: Identity,
+        body: B,
+        call: CallInfo,
+    ) -> Result<RawResponse, Fault>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: std::fmt::Display,
+    {
+        let operation = target.operation;
+        let mut members = target.members();
+        for (header, member) in &operation.headers {
+            if let Some(value) = parts.headers.get(header) {
+                let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
+                members.insert((*member).to_owned(), Value::String(text));
+            }
+        }
+        let body = match read::whole(body, operation.body_bytes_max).await {
+            Ok(body) => body,
+            Err(overrun) => return Err(overrun_fault(operation, &members, overrun)),
+        };
+        let context = context(&identity, parts, call, operation.name);
+        if let Handler::Raw(handler) = &operation.handler {
+            let headers = parts.headers.clone();
+            let request = RawRequest {
+                members,
+                headers,
+                body,
+            };
+            return handler(context, request).await;
+        }
+        let mut all = Members::from_json(protocol::parse(&body)?);
+        drop(body);
+        all.add_text(members);
+        dispatch(&target, context, all).await
+    }
+}
+
+/// Longest form, in bytes.
+const FORM_BYTES_MAX: u64 = 4 << 20;
+
+/// How faults are written before a service is known.
+const STYLE: Style = Style {
+    internal: ("InternalFailure", ""),
+    validation: "ValidationException",
+    is_capital: false,
+};
+
+fn context(identity: &Identity, parts: &Parts, call: CallInfo, operation: &'static str) -> Context {
+    let authority = parts
+        .uri
+        .authority()
+        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+    Context::new(Facts {
+        account: identity.account.clone(),
+        region: identity.region.clone(),
+        request_id: call.request_id,
+        operation,
+        access_key: identity.access_key.clone(),
+        principal: identity.principal.clone(),
+        is_verified: identity.is_verified,
+        host: parts.headers.get(http::header::HOST).cloned().or(authority),
+        user_agent: parts.headers.get(http::header::USER_AGENT).cloned(),
+        now_unix_ms: call.now_unix_ms,
+    })
+}
+
+/// Runs a typed operation and dresses its output.
+async fn dispatch(
+    target: &find::Target<'_>,
+    context: Context,
+    members: Members,
+) -> Result<RawResponse, Fault> {
+    let operation = target.operation;
+    let handler = match &operation.handler {
+        Handler::Typed(handler) => handler,
+        Handler::NotBuilt => return Err(not_built(target.service, operation)),
+        Handler::Raw(_) => return Err(Fault::internal("a raw operation was called by name")),
+    };
+    let encoding = match target.protocol {
+        Protocol::Query { xmlns } => Encoding::Xml {
+            operation: operation.name,
+            xmlns,
+            request_id: context.request_id().to_owned(),
+        },
+        _ => Encoding::Json,
+    };
+    let body: Bytes = handler(context, members, encoding).await?;
+    let mut response = RawResponse::new(operation.status);
+    if !body.is_empty() || operation.route.is_none() {
+        response.headers.insert(
+            http::header::CONTENT_TYPE,
+            HeaderValue::from_static(target.protocol.content_type()),
+        );
+    }
+    response.body = Body::from(body);
+    Ok(response)
+}
+
+fn not_built(service: &Service, operation: &Operation) -> Fault {
+    Fault::server(
+        "NotImplementedException",
+        StatusCode::NOT_IMPLEMENTED.as_u16(),
+        format!(
+            "Kiln has not built the operation {} of {} yet; docs/coverage.md lists what it has",
+            operation.name, service.name
+        ),
+    )
+}
+
+fn overrun_fault(operation: &Operation, members: &Map<String, Value>, overrun: Overrun) -> Fault {
+    match (&overrun, operation.oversize) {
+        (Overrun::TooLong { bytes, .. }, Some(fault)) => fault(members, *bytes),
+        _ => overrun.fault(operation.name),
+    }
+}
+
+/// Our log's line about a fault: loud if it is ours, quiet if it is the caller's.
+fn report(fault: &Fault, parts: &Parts, request: &str) {
+    let inner = fault.inner();
+    let (code, status) = (fault.code(), fault.status().as_u16());
+    let detail = inner.detail.as_deref().unwrap_or_default();
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    if fault.status().is_server_error() && fault.status() != StatusCode::NOT_IMPLEMENTED {
+        tracing::error!(%request, code, status, method, path, detail, "request failed");
+    } else {
+        tracing::debug!(%request, code, status, method, path, detail, "request refused");
+    }
+}

@@ -1,0 +1,211 @@
+//! Which operation of which service a request is for.
+
+use std::sync::Arc;
+
+use http::Method;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use serde_json::{Map, Value};
+
+use crate::Fault;
+use crate::members::Tree;
+use crate::protocol::{Protocol, unflatten};
+use crate::route::Query;
+use crate::service::{Operation, Service};
+
+const TARGET: &str = "x-amz-target";
+
+pub(super) struct Target<'a> {
+    pub(super) service: &'a Service,
+    pub(super) operation: &'a Operation,
+    pub(super) protocol: Protocol,
+    labels: Vec<&'a str>,
+    query: Query<'a>,
+}
+
+impl Target<'_> {
+    /// The members that path and query carry.
+    pub(super) fn members(&self) -> Map<String, Value> {
+        match &self.operation.route {
+            Some(route) => route.members(&self.labels, &self.query),
+            None => Map::new(),
+        }
+    }
+}
+
+pub(super) enum Found<'a> {
+    Operation(Target<'a>),
+    /// A form; its body names the operation.
+    Form,
+    Unknown(Protocol, Fault),
+}
+
+/// Services in the order in which they are asked: the one of the credential scope first.
+fn by_scope<'a>(
+    services: &'a [Arc<Service>],
+    scope: Option<&str>,
+) -> impl Iterator<Item = &'a Service> {
+    let first = services.iter().filter(move |s| Some(s.name) == scope);
+    let others = services.iter().filter(move |s| Some(s.name) != scope);
+    first.chain(others).map(Arc::as_ref)
+}
+
+pub(super) fn find<'a>(
+    services: &'a [Arc<Service>],
+    parts: &'a Parts,
+    scope: Option<&str>,
+) -> Found<'a> {
+    if let Some(target) = parts.headers.get(TARGET) {
+        let protocol = json_protocol(parts);
+        let target = target.to_str().unwrap_or_default();
+        return match by_target(services, target, protocol) {
+            Some(found) => Found::Operation(found),
+            None => Found::Unknown(protocol, unknown_operation(target)),
+        };
+    }
+    let path = parts.uri.path();
+    let query = Query::parse(parts.uri.query());
+    if path != "/" {
+        for service in by_scope(services, scope) {
+            let found = service.routes.find(&parts.method, path, &query);
+            let Some((index, labels)) = found else {
+                continue;
+            };
+            let Some(operation) = service.operations.get(index) else {
+                continue;
+            };
+            return Found::Operation(Target {
+                service,
+                operation,
+                protocol: Protocol::RestJson,
+                labels,
+                query,
+            });
+        }
+    }
+    let is_form = has_type(parts, "application/x-www-form-urlencoded");
+    if (parts.method == Method::POST && is_form) || query.get("Action").is_some() {
+        return Found::Form;
+    }
+    Found::Unknown(Protocol::RestJson, unknown_route())
+}
+
+fn by_target<'a>(
+    services: &'a [Arc<Service>],
+    target: &str,
+    protocol: Protocol,
+) -> Option<Target<'a>> {
+    let (prefix, name) = target.rsplit_once('.')?;
+    let service = services.iter().find(|s| s.target_prefix == Some(prefix))?;
+    let operation = service.operations.get(*service.by_name.get(name)?)?;
+    Some(Target {
+        service,
+        operation,
+        protocol,
+        labels: Vec::new(),
+        query: Query::default(),
+    })
+}
+
+fn json_protocol(parts: &Parts) -> Protocol {
+    if has_type(parts, "application/x-amz-json-1.0") {
+        Protocol::Json10
+    } else {
+        Protocol::Json11
+    }
+}
+
+fn has_type(parts: &Parts, wanted: &str) -> bool {
+    let value = parts
+        .headers
+        .get(CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok());
+    let value = value.and_then(|v| v.split(';').next()).unwrap_or_default();
+    value.trim().eq_ignore_ascii_case(wanted)
+}
+
+/// How a form's faults are written before its operation is known.
+pub(super) fn form_protocol(services: &[Arc<Service>], scope: Option<&str>) -> Protocol {
+    by_scope(services, scope)
+        .find_map(Service::query)
+        .unwrap_or(Protocol::Query { xmlns: "" })
+}
+
+/// The members of a form, from its body and its query.
+pub(super) fn form_members(parts: &Parts, form: &[u8]) -> Result<Tree, Fault> {
+    let query = parts.uri.query().unwrap_or_default();
+    if query.is_empty() {
+        return unflatten(form);
+    }
+    let mut all = query.as_bytes().to_vec();
+    if !form.is_empty() && has_type(parts, "application/x-www-form-urlencoded") {
+        all.push(b'&');
+        all.extend_from_slice(form);
+    }
+    unflatten(&all)
+}
+
+/// The operation that a form's `Action` names.
+pub(super) fn action<'a>(
+    services: &'a [Arc<Service>],
+    form: &Tree,
+    scope: Option<&str>,
+) -> Result<Target<'a>, Fault> {
+    let text = |name: &str| match form {
+        Tree::Names(names) => match names.get(name) {
+            Some(Tree::Text(text)) => text.as_str(),
+            _ => "",
+        },
+        _ => "",
+    };
+    let name = text("Action");
+    if name.is_empty() {
+        return Err(Fault::client(
+            "MissingAction",
+            400,
+            "The request must contain the parameter Action.",
+        ));
+    }
+    for service in by_scope(services, scope) {
+        let Some(protocol) = service.query() else {
+            continue;
+        };
+        let index = service.by_name.get(name);
+        let operation = index.and_then(|index| service.operations.get(*index));
+        if let Some(operation) = operation {
+            return Ok(Target {
+                service,
+                operation,
+                protocol,
+                labels: Vec::new(),
+                query: Query::default(),
+            });
+        }
+    }
+    let version = text("Version");
+    Err(Fault::client(
+        "InvalidAction",
+        400,
+        format!("Could not find operation {name} for version {version}"),
+    ))
+}
+
+fn unknown_operation(target: &str) -> Fault {
+    let shown: String = target.chars().take(128).collect();
+    Fault::client(
+        "UnknownOperationException",
+        400,
+        format!("Unknown operation: {shown}"),
+    )
+}
+
+/// AWS's front asks who may call an operation before it looks at anything else, and a path that is
+/// no operation fails there.
+fn unknown_route() -> Fault {
+    Fault::client(
+        "AccessDeniedException",
+        403,
+        "Unable to determine service/operation name to be authorized",
+    )
+    .capital_message()
+}
