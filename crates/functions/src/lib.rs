@@ -1,1 +1,34 @@
-//! functions
+//! The truth about functions: what exists, what runs, and its code.
+//!
+//! - [`Functions`] is the handle. Reads are answered from memory; [`Functions::resolve`] is the warm
+//!   path. Changes are durable before they return.
+//! - [`Deployed`] is one version as it runs, immutable and replaced as a whole.
+//! - [`Code`] is an unpacked zip on disk, kept as long as anything holds it.
+//!
+//! A new or updated function settles a moment after the change was answered: until then the API shows
+//! `Pending` or `InProgress` and the former code runs. The record on disk is written once, as it will
+//! be when settled.
+//!
+//! Not here: how code runs (`invoke`, `sandbox`), and the wire shapes of the API (`services/lambda`).
+
+mod alias;
+mod code;
+mod config;
+mod deployed;
+mod error;
+mod functions;
+mod index;
+mod load;
+mod records;
+mod settle;
+mod write;
+
+pub use alias::Alias;
+pub use code::{BadZip, Code, CodeError, UNZIPPED_MAX};
+pub use config::{
+    Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,
+};
+pub use deployed::{Deployed, LastUpdate, State};
+pub use error::{Error, ResolveError};
+pub use functions::{Change, Details, Functions, FunctionsConfig, Usage};
+pub use write::{NewCode, NewFunction, NewVersion};

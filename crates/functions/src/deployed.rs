@@ -1,0 +1,85 @@
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use model::{FunctionRef, Version};
+use tasks::Time;
+
+use crate::{Code, Config};
+
+/// One version of a function as it runs. Immutable; a change makes another one.
+#[derive(Debug)]
+pub struct Deployed {
+    /// Without qualifier.
+    pub function: FunctionRef,
+    pub version: Version,
+    /// A UUID that changes with every change, also of the state.  [Lambda API: RevisionId]
+    pub revision: String,
+    /// The revision that it will have when it has settled, the only one that is on disk.
+    pub(crate) revision_settled: String,
+    /// Unique in this process for each distinct state of code and configuration: environments of one
+    /// generation are interchangeable, those of two never are.
+    pub generation: u64,
+    pub config: Arc<Config>,
+    pub code: Arc<Code>,
+    pub state: State,
+    /// `None` until the function became active for the first time.
+    pub last_update: Option<LastUpdate>,
+    pub last_modified: Time,
+}
+
+/// [Lambda API: State]
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum State {
+    /// Being made ready for the first time.
+    Pending,
+    Active,
+    /// Its code cannot be used; `reason` says why.
+    Failed {
+        reason: String,
+    },
+}
+
+impl State {
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            State::Pending => "Pending",
+            State::Active => "Active",
+            State::Failed { .. } => "Failed",
+        }
+    }
+}
+
+/// [Lambda API: LastUpdateStatus]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LastUpdate {
+    /// The previous code and configuration still run.
+    InProgress,
+    Successful,
+}
+
+impl Deployed {
+    /// The unpacked code, to be seen as `/var/task`. `None` for container images.
+    ///
+    /// The directory stays on disk as long as this value or any other of the same code lives.
+    pub fn code_dir(&self) -> Option<&Path> {
+        self.code.dir()
+    }
+
+    /// The ARN with the version: `…:function:f:$LATEST`.
+    pub fn qualified_arn(&self) -> String {
+        format!("{}:{}", self.function.unqualified_arn(), self.version)
+    }
+
+    /// Whether an update of it is being made ready.
+    pub fn is_updating(&self) -> bool {
+        self.last_update == Some(LastUpdate::InProgress)
+    }
+}
+
+/// The ARN with the version.
+impl fmt::Display for Deployed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.qualified_arn())
+    }
+}

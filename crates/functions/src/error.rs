@@ -1,0 +1,49 @@
+use store::StoreError;
+
+use crate::CodeError;
+
+/// A name that leads to nothing that could run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// Carries the qualifier if the caller gave one.
+    #[error("Function not found: {arn}")]
+    NotFound { arn: String },
+}
+
+/// Why the truth about functions was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    NotFound(#[from] ResolveError),
+    #[error("Function already exist: {name}")]
+    Exists { name: String },
+    /// Another update of the function has not settled.
+    #[error("an update is in progress for {arn}")]
+    UpdateInProgress { arn: String },
+    /// The function has not become active yet, or failed.
+    #[error("{arn} is {state}")]
+    NotReady { arn: String, state: &'static str },
+    #[error("the revision id differs from the latest one")]
+    RevisionDiffers,
+    #[error("CodeSHA256 ({given}) is different from {current}")]
+    CodeSha256Differs { given: String, current: String },
+    /// A version that an alias points to cannot go.
+    #[error("version is used by aliases {aliases:?}")]
+    UsedByAliases { aliases: Vec<String> },
+    #[error("alias exists: {arn}")]
+    AliasExists { arn: String },
+    #[error("alias not found: {arn}")]
+    AliasNotFound { arn: String },
+    #[error("more than {max} tags")]
+    TooManyTags { max: usize },
+    /// The change makes no sense for the function as it is; the text is for its caller.
+    #[error("{0}")]
+    Refused(String),
+    #[error("the code cannot be used")]
+    Code(#[from] CodeError),
+    #[error("storage failed")]
+    Store(#[from] StoreError),
+    /// The process is going down.
+    #[error("shutting down")]
+    ShuttingDown,
+}

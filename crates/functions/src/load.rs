@@ -1,0 +1,189 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use model::{FunctionRef, Published, Version};
+use store::{Expect, Op, Row, StoreError};
+use tasks::Time;
+
+use crate::deployed::{LastUpdate, State};
+use crate::index::{Entry, Key};
+use crate::records::{DeployedRecord, FunctionRecord, VersionRecord, damaged, parse_digest};
+use crate::{Alias, Deployed, Error, Functions};
+
+/// Leftovers of deleted functions removed in one transaction.
+const REMOVED_AT_ONCE: usize = 90;
+
+impl Functions {
+    /// Fills the index from the records. What is on disk is settled by being read.
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        let tables = &self.0.tables;
+        let mut entries: HashMap<Key, Entry> = HashMap::new();
+        let mut names = Interner::default();
+        for row in tables.functions.all(&[]).await? {
+            let (key, entry) = self.load_function(&mut names, row).await?;
+            entries.insert(key, entry);
+        }
+        let mut orphans: Vec<Op> = Vec::new();
+        for row in tables.versions.all(&[]).await? {
+            let owner = owner(&mut names, &row)?;
+            match entries.get_mut(&owner) {
+                Some(entry) if row.value.number >= entry.first_version => {
+                    let (number, version) = self.load_version(&owner, entry, row.value).await?;
+                    entry.versions.insert(number, version);
+                }
+                _ => orphans.push(Op::Delete {
+                    key: row.key,
+                    expect: Expect::Any,
+                }),
+            }
+        }
+        for row in tables.aliases.all(&[]).await? {
+            let owner = owner(&mut names, &row)?;
+            match entries.get_mut(&owner) {
+                Some(entry)
+                    if row.value.version == 0 || row.value.version >= entry.first_version =>
+                {
+                    let alias = Alias::try_from(row.value)?;
+                    entry.aliases.insert(alias.name.clone(), Arc::new(alias));
+                }
+                _ => orphans.push(Op::Delete {
+                    key: row.key,
+                    expect: Expect::Any,
+                }),
+            }
+        }
+        for chunk in orphans.chunks(REMOVED_AT_ONCE) {
+            tables.functions.txn(chunk.to_vec()).await?;
+        }
+        entries
+            .into_iter()
+            .for_each(|(key, entry)| self.0.index.put(&key, entry));
+        Ok(())
+    }
+
+    async fn load_function(
+        &self,
+        names: &mut Interner,
+        row: Row<FunctionRecord>,
+    ) -> Result<(Key, Entry), Error> {
+        let record = row.value;
+        let key = names.key(&record.account, &record.region, &record.name)?;
+        let latest = self
+            .load_deployed(key.function(), Version::Latest, record.latest, None)
+            .await?;
+        let entry = Entry {
+            running: latest,
+            pending: None,
+            versions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            tags: Arc::new(record.tags),
+            first_version: record.first_version,
+            last_version: record.last_version,
+            published: record.published,
+            reserved: record.reserved,
+            rev: row.rev,
+        };
+        Ok((key, entry))
+    }
+
+    async fn load_version(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        record: VersionRecord,
+    ) -> Result<(Published, Arc<Deployed>), Error> {
+        let number = Published::from_number(record.number).ok_or_else(|| damaged("number"))?;
+        let version = Version::Published(number);
+        let deployed = self
+            .load_deployed(
+                key.function(),
+                version,
+                record.version,
+                Some(&entry.running),
+            )
+            .await?;
+        Ok((number, deployed))
+    }
+
+    async fn load_deployed(
+        &self,
+        function: FunctionRef,
+        version: Version,
+        record: DeployedRecord,
+        like: Option<&Arc<Deployed>>,
+    ) -> Result<Arc<Deployed>, Error> {
+        let digest = parse_digest(&record.code)?;
+        // Code that cannot be had again makes its function fail, not the start of the server.
+        let (code, state) = match self.0.code.open_kept(digest, record.code_bytes).await {
+            Ok(code) => (code, State::Active),
+            Err(error) => {
+                tracing::error!(%function, %version, %error, "code of a function is lost");
+                let reason = format!("The code of the function cannot be read: {error}");
+                (
+                    self.0.code.lost(digest, record.code_bytes),
+                    State::Failed { reason },
+                )
+            }
+        };
+        let config = record.config.try_into()?;
+        let config = match like {
+            Some(latest) if *latest.config == config => latest.config.clone(),
+            _ => Arc::new(config),
+        };
+        Ok(Arc::new(Deployed {
+            function,
+            version,
+            revision: record.revision.clone(),
+            revision_settled: record.revision,
+            generation: self.next_generation(),
+            config,
+            code,
+            state,
+            last_update: Some(LastUpdate::Successful),
+            last_modified: Time::from_unix_micros(record.modified_us),
+        }))
+    }
+}
+
+/// The function that a version or an alias belongs to, from the record's key.
+fn owner<R>(names: &mut Interner, row: &Row<R>) -> Result<Key, StoreError> {
+    let mut parts = row.key.as_str().split('/').skip(1);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(account), Some(region), Some(name)) => names.key(account, region, name),
+        _ => Err(damaged("key")),
+    }
+}
+
+/// Makes equal accounts and regions share their text.
+#[derive(Default)]
+struct Interner {
+    accounts: HashMap<String, model::Account>,
+    regions: HashMap<String, model::Region>,
+}
+
+impl Interner {
+    fn key(&mut self, account: &str, region: &str, name: &str) -> Result<Key, StoreError> {
+        let account = match self.accounts.get(account) {
+            Some(known) => known.clone(),
+            None => {
+                let parsed: model::Account = account.parse().map_err(|_| damaged("account"))?;
+                self.accounts.insert(account.to_owned(), parsed.clone());
+                parsed
+            }
+        };
+        let region = match self.regions.get(region) {
+            Some(known) => known.clone(),
+            None => {
+                let parsed: model::Region = region.parse().map_err(|_| damaged("region"))?;
+                self.regions.insert(region.to_owned(), parsed.clone());
+                parsed
+            }
+        };
+        let name = name.parse().map_err(|_| damaged("function name"))?;
+        Ok(Key {
+            account,
+            region,
+            name,
+        })
+    }
+}

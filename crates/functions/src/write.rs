@@ -1,0 +1,611 @@
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use bytes::Bytes;
+use model::{Architecture, FunctionRef, Published, Qualifier, Version};
+use store::{Expect, Op};
+use tasks::Time;
+use tokio::sync::oneshot;
+
+use crate::deployed::{LastUpdate, State};
+use crate::functions::not_found;
+use crate::index::{Claim, Entry, Key};
+use crate::records::{ConfigRecord, DeployedRecord, FunctionRecord, RetiredRecord, VersionRecord};
+use crate::settle::Unsettled;
+use crate::{Change, Code, Config, Deployed, Error, Functions};
+
+/// A function to be made.
+#[derive(Debug, Clone)]
+pub struct NewFunction {
+    /// Its qualifier is ignored.
+    pub function: FunctionRef,
+    pub config: Config,
+    /// The zip as it was uploaded.
+    pub zip: Bytes,
+    pub tags: BTreeMap<String, String>,
+    /// Also publish version 1.
+    pub publish: bool,
+}
+
+/// Code that replaces that of `$LATEST`.
+#[derive(Debug, Clone)]
+pub struct NewCode {
+    pub zip: Bytes,
+    pub architecture: Option<Architecture>,
+    /// The revision that the caller saw last.
+    pub revision: Option<String>,
+    /// Also publish a version.
+    pub publish: bool,
+}
+
+/// A version to be published.
+#[derive(Debug, Clone, Default)]
+pub struct NewVersion {
+    /// In place of the function's own.
+    pub description: Option<String>,
+    /// Refuse if the code of `$LATEST` is another.
+    pub code_sha256: Option<String>,
+    /// Refuse if the revision of `$LATEST` is another.
+    pub revision: Option<String>,
+}
+
+/// The most tags of one function.  [Lambda guide: tags]
+const TAGS_MAX: usize = 50;
+/// Version records removed in one transaction.
+const REMOVED_AT_ONCE: usize = 90;
+
+impl Functions {
+    /// Makes a function; durable when it returns, `Pending` for a moment after.
+    ///
+    /// Gives `$LATEST`, or version 1 if it was to be published.
+    ///
+    /// # Errors
+    /// Fails if the name is taken or the code cannot be used; nothing is kept then.
+    pub async fn create(&self, new: NewFunction) -> Result<Arc<Deployed>, Error> {
+        let key = Key::of(&new.function);
+        let exists = || Error::Exists {
+            name: key.name.to_string(),
+        };
+        if self.0.index.get(&key).is_some() {
+            return Err(exists());
+        }
+        let code = self.0.code.keep(new.zip.clone()).await?;
+        let this = self.clone();
+        self.uncancelled(async move {
+            let _writer = this.writer(&key).lock().await;
+            if this.0.index.get(&key).is_some() {
+                return Err(Error::Exists {
+                    name: key.name.to_string(),
+                });
+            }
+            this.insert(&key, new, code).await
+        })
+        .await
+    }
+
+    /// The durable part of `create`, with the writer's lock held.
+    async fn insert(
+        &self,
+        key: &Key,
+        new: NewFunction,
+        code: Arc<Code>,
+    ) -> Result<Arc<Deployed>, Error> {
+        let tables = &self.0.tables;
+        let retired = tables.retired.get(&key.parts()).await?;
+        let last = retired.map_or(0, |row| row.value.last_version);
+        let latest = self.deploy(key, Version::Latest, Arc::new(new.config), code, None);
+        let mut entry = Entry {
+            running: latest.clone(),
+            pending: None,
+            versions: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+            tags: Arc::new(new.tags),
+            first_version: last.saturating_add(1),
+            last_version: last,
+            published: None,
+            reserved: None,
+            rev: store::Rev(0),
+        };
+        let mut shown = latest.clone();
+        let mut ops = Vec::new();
+        if new.publish {
+            shown = self.cut_version(key, &mut entry, &latest, None, true)?;
+            ops.push(self.version_op(key, &shown)?);
+        }
+        ops.push(self.function_op(key, &entry, Expect::Absent)?);
+        entry.rev = tables.functions.txn(ops).await?;
+        self.0.index.put(key, entry);
+        self.unsettled(key, None).await;
+        Ok(shown)
+    }
+
+    /// Checks what [`Functions::update_code`] would check and changes nothing.
+    pub async fn try_code(&self, f: &FunctionRef, new: &NewCode) -> Result<Arc<Deployed>, Error> {
+        let entry = self.updatable(f)?;
+        check_revision(entry.shown(), new.revision.as_deref())?;
+        let checked = self.0.code.check(new.zip.clone()).await?;
+        let mut config = (*entry.shown().config).clone();
+        config.architecture = new.architecture.unwrap_or(config.architecture);
+        let shown = entry.shown();
+        Ok(Arc::new(Deployed {
+            function: shown.function.clone(),
+            version: Version::Latest,
+            revision: shown.revision.clone(),
+            revision_settled: shown.revision_settled.clone(),
+            generation: shown.generation,
+            config: Arc::new(config),
+            code: Arc::new(checked),
+            state: shown.state.clone(),
+            last_update: shown.last_update,
+            last_modified: shown.last_modified,
+        }))
+    }
+
+    /// Replaces the code of `$LATEST`; calls that come before it has settled run the former one.
+    ///
+    /// Gives `$LATEST`, or the version if one was to be published.
+    pub async fn update_code(&self, f: &FunctionRef, new: NewCode) -> Result<Arc<Deployed>, Error> {
+        let (key, claim) = self.claim(f)?;
+        let entry = self.updatable(f)?;
+        check_revision(entry.shown(), new.revision.as_deref())?;
+        let code = self.0.code.keep(new.zip.clone()).await?;
+        let this = self.clone();
+        self.uncancelled(async move {
+            let edit = |config: &mut Config| {
+                config.architecture = new.architecture.unwrap_or(config.architecture);
+                Ok(())
+            };
+            this.replace(&key, claim, Some(code), new.publish, edit)
+                .await
+        })
+        .await
+    }
+
+    /// Changes the configuration of `$LATEST`. `edit` gets the present one; what it refuses is refused.
+    pub async fn update_configuration(
+        &self,
+        f: &FunctionRef,
+        revision: Option<&str>,
+        edit: impl FnOnce(&mut Config) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Arc<Deployed>, Error> {
+        let (key, claim) = self.claim(f)?;
+        check_revision(self.updatable(f)?.shown(), revision)?;
+        let this = self.clone();
+        self.uncancelled(async move { this.replace(&key, claim, None, false, edit).await })
+            .await
+    }
+
+    fn claim(&self, f: &FunctionRef) -> Result<(Key, Claim), Error> {
+        self.updatable(f)?;
+        let key = Key::of(f);
+        let claim = self
+            .0
+            .index
+            .claim(&key)
+            .ok_or_else(|| Error::UpdateInProgress {
+                arn: f.unqualified_arn(),
+            })?;
+        Ok((key, claim))
+    }
+
+    fn updatable(&self, f: &FunctionRef) -> Result<Arc<Entry>, Error> {
+        let entry = self.entry(f).ok_or_else(|| not_found(f))?;
+        match &entry.running.state {
+            State::Active | State::Failed { .. } => Ok(entry),
+            state @ State::Pending => Err(Error::NotReady {
+                arn: f.unqualified_arn(),
+                state: state.as_str(),
+            }),
+        }
+    }
+
+    /// The durable part of every update.
+    async fn replace(
+        &self,
+        key: &Key,
+        claim: Claim,
+        code: Option<Arc<Code>>,
+        publish: bool,
+        edit: impl FnOnce(&mut Config) -> Result<(), Error>,
+    ) -> Result<Arc<Deployed>, Error> {
+        let _writer = self.writer(key).lock().await;
+        let entry = self
+            .0
+            .index
+            .get(key)
+            .ok_or_else(|| not_found(&key.function()))?;
+        let mut config = (*entry.running.config).clone();
+        edit(&mut config)?;
+        let config = if config == *entry.running.config {
+            entry.running.config.clone()
+        } else {
+            Arc::new(config)
+        };
+        let code = code.unwrap_or_else(|| entry.running.code.clone());
+        let latest = self.deploy(key, Version::Latest, config, code, Some(&entry.running));
+        let mut next = (*entry).clone();
+        next.pending = Some(latest.clone());
+        let mut shown = latest.clone();
+        let mut ops = Vec::new();
+        if publish {
+            shown = self.cut_version(key, &mut next, &latest, None, true)?;
+            ops.push(self.version_op(key, &shown)?);
+        }
+        ops.push(self.function_op(key, &next, Expect::At(entry.rev))?);
+        next.rev = self.0.tables.functions.txn(ops).await?;
+        self.0.index.put(key, next);
+        self.unsettled(key, Some(claim)).await;
+        Ok(shown)
+    }
+
+    /// Freezes `$LATEST`. If nothing changed since the last version, gives that one again.
+    pub async fn publish_version(
+        &self,
+        f: &FunctionRef,
+        new: NewVersion,
+    ) -> Result<Arc<Deployed>, Error> {
+        let (key, claim) = self.claim(f)?;
+        let this = self.clone();
+        self.uncancelled(async move {
+            let _claim = claim;
+            let _writer = this.writer(&key).lock().await;
+            let entry = this
+                .0
+                .index
+                .get(&key)
+                .ok_or_else(|| not_found(&key.function()))?;
+            let latest = &entry.running;
+            check_revision(latest, new.revision.as_deref())?;
+            check_sha256(latest, new.code_sha256.as_deref())?;
+            if let Some(same) = unchanged(&entry, latest)? {
+                return Ok(same);
+            }
+            let mut next = (*entry).clone();
+            let version = this.cut_version(&key, &mut next, latest, new.description, false)?;
+            let ops = vec![
+                this.version_op(&key, &version)?,
+                this.function_op(&key, &next, Expect::At(entry.rev))?,
+            ];
+            next.rev = this.0.tables.functions.txn(ops).await?;
+            this.0.index.put(&key, next);
+            this.announce(Change::Live(version.clone()));
+            Ok(version)
+        })
+        .await
+    }
+
+    /// Removes a function with all its versions and aliases, or the one version that `f` names.
+    ///
+    /// # Errors
+    /// Fails for a version that an alias points to. Removing a version that is not there is fine.
+    pub async fn delete(&self, f: &FunctionRef) -> Result<(), Error> {
+        let (this, f) = (self.clone(), f.clone());
+        self.uncancelled(async move {
+            let key = Key::of(&f);
+            let _writer = this.writer(&key).lock().await;
+            let entry = this.0.index.get(&key).ok_or_else(|| not_found(&f))?;
+            match &f.qualifier {
+                Some(Qualifier::Version(number)) => {
+                    this.delete_version(&key, &entry, *number).await
+                }
+                _ => this.delete_function(&key, &entry).await,
+            }
+        })
+        .await
+    }
+
+    async fn delete_version(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        number: Published,
+    ) -> Result<(), Error> {
+        let Some(version) = entry.versions.get(&number) else {
+            return Ok(());
+        };
+        let aliases: Vec<String> = entry
+            .aliases
+            .values()
+            .filter(|a| a.version == Some(number) || a.weight.is_some_and(|(n, _)| n == number))
+            .map(|a| a.name.to_string())
+            .collect();
+        if !aliases.is_empty() {
+            return Err(Error::UsedByAliases { aliases });
+        }
+        let number_text = number_key(number);
+        let [account, region, name] = key.parts();
+        let parts = [account, region, name, &number_text];
+        self.0.tables.versions.delete(&parts, Expect::Any).await?;
+        let mut next = entry.clone();
+        next.versions.remove(&number);
+        self.0.index.put(key, next);
+        self.announce(Change::Retired(version.clone()));
+        Ok(())
+    }
+
+    async fn delete_function(&self, key: &Key, entry: &Entry) -> Result<(), Error> {
+        let tables = &self.0.tables;
+        let mut ops = vec![
+            tables
+                .functions
+                .delete_op(&key.parts(), Expect::At(entry.rev)),
+        ];
+        if entry.last_version > 0 {
+            let retired = RetiredRecord {
+                last_version: entry.last_version,
+            };
+            ops.push(tables.retired.put_op(&key.parts(), &retired, Expect::Any)?);
+        }
+        tables.functions.txn(ops).await?;
+        self.0.index.remove(key);
+        self.announce(Change::Retired(entry.running.clone()));
+        for version in entry.versions.values() {
+            self.announce(Change::Retired(version.clone()));
+        }
+        // The function is gone with its own record; what is left of it is removed now or, after a
+        // crash, at the next start.
+        let left: Vec<Op> = self.leftovers(key, entry);
+        for chunk in left.chunks(REMOVED_AT_ONCE) {
+            tables.functions.txn(chunk.to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    fn leftovers(&self, key: &Key, entry: &Entry) -> Vec<Op> {
+        let tables = &self.0.tables;
+        let [account, region, name] = key.parts();
+        let versions = entry.versions.keys().map(|n| {
+            let parts = [account, region, name, &number_key(*n)];
+            tables.versions.delete_op(&parts, Expect::Any)
+        });
+        let aliases = entry.aliases.keys().map(|a| {
+            let parts = [account, region, name, a.as_str()];
+            tables.aliases.delete_op(&parts, Expect::Any)
+        });
+        versions.chain(aliases).collect()
+    }
+
+    /// Adds and replaces tags.
+    pub async fn tag(&self, f: &FunctionRef, tags: BTreeMap<String, String>) -> Result<(), Error> {
+        self.edit_facts(f, move |entry| {
+            let mut all = (*entry.tags).clone();
+            all.extend(tags);
+            if all.len() > TAGS_MAX {
+                return Err(Error::TooManyTags { max: TAGS_MAX });
+            }
+            entry.tags = Arc::new(all);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes tags; a key that is not there is fine.
+    pub async fn untag(&self, f: &FunctionRef, keys: Vec<String>) -> Result<(), Error> {
+        self.edit_facts(f, move |entry| {
+            let mut all = (*entry.tags).clone();
+            keys.iter().for_each(|key| drop(all.remove(key)));
+            entry.tags = Arc::new(all);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets or clears reserved concurrency.
+    pub async fn reserve(&self, f: &FunctionRef, reserved: Option<u32>) -> Result<(), Error> {
+        self.edit_facts(f, move |entry| {
+            entry.reserved = reserved;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Changes what belongs to a function but not to its versions.
+    async fn edit_facts(
+        &self,
+        f: &FunctionRef,
+        edit: impl FnOnce(&mut Entry) -> Result<(), Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (this, f) = (self.clone(), f.clone());
+        self.uncancelled(async move {
+            let key = Key::of(&f);
+            let _writer = this.writer(&key).lock().await;
+            let entry = this.0.index.get(&key).ok_or_else(|| not_found(&f))?;
+            let mut next = (*entry).clone();
+            edit(&mut next)?;
+            let op = this.function_op(&key, &next, Expect::At(entry.rev))?;
+            next.rev = this.0.tables.functions.txn(vec![op]).await?;
+            this.0.index.put(&key, next);
+            Ok(())
+        })
+        .await
+    }
+
+    /// A new state of `key`; of `$LATEST` if `former` is what it replaces.
+    fn deploy(
+        &self,
+        key: &Key,
+        version: Version,
+        config: Arc<Config>,
+        code: Arc<Code>,
+        former: Option<&Arc<Deployed>>,
+    ) -> Arc<Deployed> {
+        let tasks = &self.0.tasks;
+        Arc::new(Deployed {
+            function: former.map_or_else(|| key.function(), |d| d.function.clone()),
+            version,
+            revision: tasks.ids().uuid(),
+            revision_settled: tasks.ids().uuid(),
+            generation: self.next_generation(),
+            config,
+            code,
+            state: former.map_or(State::Pending, |_| State::Active),
+            last_update: former.map(|_| LastUpdate::InProgress),
+            last_modified: tasks.clock().now(),
+        })
+    }
+
+    /// Adds the next version to `entry`, made of `latest`.
+    fn cut_version(
+        &self,
+        key: &Key,
+        entry: &mut Entry,
+        latest: &Arc<Deployed>,
+        description: Option<String>,
+        is_pending: bool,
+    ) -> Result<Arc<Deployed>, Error> {
+        let number = entry.last_version.saturating_add(1);
+        let published = Published::from_number(number)
+            .ok_or_else(|| Error::Refused("no version number is left".to_owned()))?;
+        let config = match description {
+            Some(text) if text != latest.config.description => {
+                let mut config = (*latest.config).clone();
+                config.description = text;
+                Arc::new(config)
+            }
+            _ => latest.config.clone(),
+        };
+        let settled = self.0.tasks.ids().uuid();
+        let version = Arc::new(Deployed {
+            function: latest.function.clone(),
+            version: Version::Published(published),
+            revision: if is_pending {
+                self.0.tasks.ids().uuid()
+            } else {
+                settled.clone()
+            },
+            revision_settled: settled,
+            generation: self.next_generation(),
+            config,
+            code: latest.code.clone(),
+            state: if is_pending {
+                State::Pending
+            } else {
+                State::Active
+            },
+            last_update: (!is_pending).then_some(LastUpdate::Successful),
+            last_modified: self.0.tasks.clock().now(),
+        });
+        entry.last_version = number;
+        entry.published = Some(fingerprint(latest)?);
+        entry.versions.insert(published, version.clone());
+        tracing::debug!(function = %key.name, version = number, "version cut");
+        Ok(version)
+    }
+
+    fn function_op(&self, key: &Key, entry: &Entry, expect: Expect) -> Result<Op, Error> {
+        let record = FunctionRecord {
+            account: key.account.to_string(),
+            region: key.region.to_string(),
+            name: key.name.to_string(),
+            latest: DeployedRecord::from(&**entry.shown()),
+            first_version: entry.first_version,
+            last_version: entry.last_version,
+            published: entry.published.clone(),
+            tags: (*entry.tags).clone(),
+            reserved: entry.reserved,
+        };
+        Ok(self
+            .0
+            .tables
+            .functions
+            .put_op(&key.parts(), &record, expect)?)
+    }
+
+    fn version_op(&self, key: &Key, version: &Deployed) -> Result<Op, Error> {
+        let Version::Published(number) = version.version else {
+            return Err(Error::Refused("$LATEST is not a version".to_owned()));
+        };
+        let record = VersionRecord {
+            number: number.number(),
+            version: DeployedRecord::from(version),
+        };
+        let [account, region, name] = key.parts();
+        let parts = [account, region, name, &number_key(number)];
+        Ok(self
+            .0
+            .tables
+            .versions
+            .put_op(&parts, &record, Expect::Any)?)
+    }
+
+    async fn unsettled(&self, key: &Key, claim: Option<Claim>) {
+        let change = Unsettled {
+            key: key.clone(),
+            since: self.0.tasks.clock().monotonic(),
+            claim,
+        };
+        // The receiver ends with the process only; the next start settles then.
+        let _ = self.0.unsettled.send(change).await;
+    }
+
+    /// Runs a change to its end even if its caller goes away, so that memory and disk agree.
+    pub(crate) async fn uncancelled<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        let (tell, told) = oneshot::channel();
+        self.0.tasks.spawn("functions: change", async move {
+            // The caller may be gone; the change is made all the same.
+            let _ = tell.send(work.await);
+        });
+        told.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+}
+
+impl From<&Deployed> for DeployedRecord {
+    fn from(d: &Deployed) -> DeployedRecord {
+        DeployedRecord {
+            revision: d.revision_settled.clone(),
+            modified_us: Time::unix_micros(d.last_modified),
+            code: d.code.digest().to_string(),
+            code_bytes: d.code.bytes(),
+            config: ConfigRecord::from(&*d.config),
+        }
+    }
+}
+
+/// The last part of a version's key: sorts as its number does.
+pub(crate) fn number_key(number: Published) -> String {
+    format!("{:010}", number.number())
+}
+
+fn check_revision(latest: &Deployed, expected: Option<&str>) -> Result<(), Error> {
+    match expected {
+        Some(revision) if revision != latest.revision => Err(Error::RevisionDiffers),
+        _ => Ok(()),
+    }
+}
+
+fn check_sha256(latest: &Deployed, expected: Option<&str>) -> Result<(), Error> {
+    let current = latest.code.sha256();
+    match expected {
+        Some(given) if given != current => Err(Error::CodeSha256Differs {
+            given: given.to_owned(),
+            current,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The last version, if it was cut from what `$LATEST` is now.
+fn unchanged(entry: &Entry, latest: &Deployed) -> Result<Option<Arc<Deployed>>, Error> {
+    if entry.published.as_deref() != Some(fingerprint(latest)?.as_str()) {
+        return Ok(None);
+    }
+    let last = Published::from_number(entry.last_version);
+    Ok(last.and_then(|n| entry.versions.get(&n).cloned()))
+}
+
+/// Tells whether two states of `$LATEST` are the same to a publisher.
+fn fingerprint(latest: &Deployed) -> Result<String, Error> {
+    let config = serde_json::to_vec(&ConfigRecord::from(&*latest.config))
+        .map_err(|_| crate::records::damaged("configuration does not encode"))?;
+    let mut all = latest.code.digest().0.to_vec();
+    all.extend_from_slice(&config);
+    let hash = digest(&SHA256, &all);
+    let short = hash.as_ref().iter().take(16);
+    Ok(short.map(|b| format!("{b:02x}")).collect())
+}
