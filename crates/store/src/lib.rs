@@ -5,13 +5,18 @@
 //!
 //! Start with [`Store`], then [`Table`] for typed records.
 
+pub mod conformance;
+pub mod embedded;
+mod engine;
+mod files;
 mod keys;
 mod primitives;
+pub mod simulated;
 mod table;
 
 pub use keys::{Key, Rev, Space};
 pub use primitives::{
-    Blobs, Bus, Change, Depth, Digest, Expect, Grant, Leased, Leases, Log, LogId, MsgId, Op, Pos,
-    Queue, QueueId, Records, Retention, Seq, Store, StoreError, Token,
+    Blobs, Bus, Change, Depth, Digest, Expect, Grant, Leased, Leases, Lifecycle, Log, LogId, MsgId,
+    Op, Pos, Queue, QueueId, Records, Retention, Seq, Store, StoreError, Token,
 };
 pub use table::{Record, Row, Table};

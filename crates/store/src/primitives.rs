@@ -19,6 +19,21 @@ pub struct Store {
     pub blobs: Arc<dyn Blobs>,
     pub leases: Arc<dyn Leases>,
     pub bus: Arc<dyn Bus>,
+    pub lifecycle: Arc<dyn Lifecycle>,
+}
+
+impl Store {
+    /// Finishes all accepted writes and lets go of the disk. Every later call answers
+    /// [`StoreError::Closed`].
+    pub async fn close(&self) {
+        self.lifecycle.close().await;
+    }
+}
+
+/// The end of an engine.
+#[async_trait]
+pub trait Lifecycle: Send + Sync {
+    async fn close(&self);
 }
 
 #[derive(Debug, Clone, thiserror::Error)]
@@ -37,13 +52,19 @@ pub enum StoreError {
     Lost,
     #[error("blob {0} is not stored")]
     NoSuchBlob(Digest),
-    /// The disk refused a write; nothing of the write is visible.
+    /// The disk failed. A write may have happened or not: read again before deciding.
     #[error("storage failed: {0}")]
     Io(Arc<str>),
     #[error("stored bytes are damaged: {0}")]
     Damaged(Arc<str>),
     #[error("written by a newer Kiln (schema {found}, this one knows {known}): use that version")]
     Newer { found: u32, known: u32 },
+    /// Another process works on the same data.
+    #[error("{0} is in use by another Kiln; stop that one or give this one its own data directory")]
+    InUse(Arc<str>),
+    /// Nobody serves the subject, or the answer did not come in time.
+    #[error("no answer from {0}")]
+    Unanswered(Arc<str>),
     #[error("the store is closed")]
     Closed,
 }

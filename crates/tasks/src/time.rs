@@ -16,7 +16,7 @@ impl Time {
         Time(millis.saturating_mul(1_000))
     }
 
-    pub fn from_unix_secs(secs: i64) -> Time {
+    pub const fn from_unix_secs(secs: i64) -> Time {
         Time(secs.saturating_mul(1_000_000))
     }
 

@@ -1,0 +1,393 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tasks::Time;
+use tokio::sync::Notify;
+
+use super::tables::{Failure, Which, be_u64, behind, key_time, named, time_key};
+use super::writer::{Batch, Effect};
+use super::{Shared, within};
+use crate::{Depth, Leased, MsgId, Queue, QueueId, StoreError, Token};
+
+/// How long a taken message stays invisible without an answer.
+const LEASE: Duration = Duration::from_secs(30);
+/// How long a deduplication id is remembered.
+const DEDUP_WINDOW: Duration = Duration::from_secs(300);
+/// Forgotten deduplication ids that one put clears away.
+const DEDUP_SWEPT: usize = 4;
+/// Bytes of one body: an asynchronous event of 1 MiB with its envelope.
+const BODY_BYTES_MAX: usize = 2 << 20;
+/// Bytes of a queue's name and of a deduplication id.
+const NAME_BYTES_MAX: usize = 512;
+/// Messages of one take.
+const TAKE_MAX: usize = 100;
+/// Bytes of the bodies of one take, above which no further message joins.
+const TAKE_BYTES_MAX: usize = 8 << 20;
+/// Messages that `depth` counts; a longer queue shows this number.
+const DEPTH_MAX: u64 = 100_000;
+
+/// Wakes those who wait for a queue.
+#[derive(Default)]
+pub(crate) struct Due(Mutex<HashMap<String, Arc<Notify>>>);
+
+impl Due {
+    fn of(&self, queue: &str) -> Arc<Notify> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = all.get(queue) {
+            return notify.clone();
+        }
+        // Nobody waits on an entry that only the map holds.
+        all.retain(|_, notify| Arc::strong_count(notify) > 1);
+        all.entry(queue.to_owned()).or_default().clone()
+    }
+
+    pub(crate) fn wake(&self, queue: &str) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notify) = all.get(queue) {
+            notify.notify_waiters();
+        }
+    }
+
+    pub(crate) fn wake_all(&self) {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.values().for_each(|notify| notify.notify_waiters());
+    }
+}
+
+/// The stored state of a message. `at`: due then, or leased until then.
+#[derive(Clone, Copy)]
+struct State {
+    enqueued: Time,
+    at: Time,
+    attempt: u32,
+    /// Zero: not leased.
+    lease: u64,
+}
+
+impl State {
+    fn encode(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(28);
+        bytes.extend_from_slice(&time_key(self.enqueued));
+        bytes.extend_from_slice(&time_key(self.at));
+        bytes.extend_from_slice(&self.lease.to_be_bytes());
+        bytes.extend_from_slice(&self.attempt.to_be_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> State {
+        let part = |from: usize, to: usize| bytes.get(from..to).unwrap_or_default();
+        State {
+            enqueued: key_time(part(0, 8)),
+            at: key_time(part(8, 16)),
+            lease: be_u64(part(16, 24)),
+            // Four bytes in the upper half.
+            attempt: u32::try_from(be_u64(part(24, 28)) >> 32).unwrap_or(u32::MAX),
+        }
+    }
+
+    fn due_key(self, queue: &str, id: &str) -> Vec<u8> {
+        let mut key = named(queue);
+        key.extend_from_slice(&time_key(self.at));
+        key.extend_from_slice(id.as_bytes());
+        key
+    }
+
+    fn due_value(self) -> [u8; 1] {
+        [u8::from(self.lease != 0)]
+    }
+}
+
+fn message_key(queue: &str, id: &str) -> Vec<u8> {
+    let mut key = named(queue);
+    key.extend_from_slice(id.as_bytes());
+    key
+}
+
+fn write_state(batch: &mut Batch<'_>, queue: &str, id: &str, state: State) -> Result<(), Failure> {
+    let tables = &mut batch.tables;
+    tables.put(Which::QueueState, &message_key(queue, id), &state.encode())?;
+    tables.put(
+        Which::QueueDue,
+        &state.due_key(queue, id),
+        &state.due_value(),
+    )
+}
+
+struct Lease {
+    queue: String,
+    id: String,
+    number: u64,
+}
+
+impl Lease {
+    fn token(&self) -> Token {
+        Token(format!("{}|{}|{:x}", self.queue, self.id, self.number))
+    }
+
+    fn parse(token: &Token) -> Result<Lease, StoreError> {
+        let mut parts = token.0.rsplitn(3, '|');
+        let mut part = || parts.next().ok_or(StoreError::Lost);
+        let number = u64::from_str_radix(part()?, 16).map_err(|_| StoreError::Lost)?;
+        let (id, queue) = (part()?.to_owned(), part()?.to_owned());
+        Ok(Lease { queue, id, number })
+    }
+
+    /// The state of the message if this lease still holds it.
+    fn state(&self, batch: &mut Batch<'_>) -> Result<State, Failure> {
+        let key = message_key(&self.queue, &self.id);
+        let found = batch.tables.read(Which::QueueState, &key, State::decode)?;
+        found
+            .filter(|state| state.lease == self.number && self.number != 0)
+            .ok_or(Failure::Refused(StoreError::Lost))
+    }
+
+    /// Gives the message a new time and, with `keep`, keeps the lease.
+    fn move_to(&self, batch: &mut Batch<'_>, at: Time, keep: bool) -> Result<(), Failure> {
+        let before = self.state(batch)?;
+        batch
+            .tables
+            .delete(Which::QueueDue, &before.due_key(&self.queue, &self.id))?;
+        let after = State {
+            at,
+            lease: if keep { before.lease } else { 0 },
+            ..before
+        };
+        write_state(batch, &self.queue, &self.id, after)?;
+        batch.effects.push(Effect::Wake(self.queue.clone()));
+        Ok(())
+    }
+}
+
+struct Put {
+    queue: String,
+    body: Bytes,
+    now: Time,
+    not_before: Time,
+    dedup: Option<String>,
+}
+
+impl Put {
+    fn apply(&self, batch: &mut Batch<'_>) -> Result<MsgId, Failure> {
+        if let Some(dedup) = &self.dedup {
+            let key = message_key(&self.queue, dedup);
+            let known = batch.tables.get(Which::Dedup, &key)?;
+            let (end, id) = known
+                .as_deref()
+                .unwrap_or_default()
+                .split_at_checked(8)
+                .unzip();
+            if let (Some(end), Some(id)) = (end, id)
+                && key_time(end) > self.now
+            {
+                return Ok(MsgId(String::from_utf8_lossy(id).into_owned()));
+            }
+        }
+        let id = format!("{:016x}", batch.next_rev());
+        if let Some(dedup) = &self.dedup {
+            self.remember(batch, dedup, &id)?;
+        }
+        let key = message_key(&self.queue, &id);
+        batch.tables.put(Which::QueueBody, &key, &self.body)?;
+        let state = State {
+            enqueued: self.now,
+            at: self.not_before,
+            attempt: 0,
+            lease: 0,
+        };
+        write_state(batch, &self.queue, &id, state)?;
+        batch.effects.push(Effect::Wake(self.queue.clone()));
+        Ok(MsgId(id))
+    }
+
+    fn remember(&self, batch: &mut Batch<'_>, dedup: &str, id: &str) -> Result<(), Failure> {
+        let tables = &mut batch.tables;
+        let over = tables.range(Which::DedupEnd, &[], &time_key(self.now), DEDUP_SWEPT)?;
+        for (end_key, _) in over {
+            let (end, key) = end_key.split_at_checked(8).unwrap_or_default();
+            // The id may have been given again since, with a later end.
+            let same = tables.read(Which::Dedup, key, |v| v.get(..8) == Some(end))?;
+            if same == Some(true) {
+                tables.delete(Which::Dedup, key)?;
+            }
+            tables.delete(Which::DedupEnd, &end_key)?;
+        }
+        let key = message_key(&self.queue, dedup);
+        let end = time_key(self.now + DEDUP_WINDOW);
+        tables.put(Which::Dedup, &key, &[&end, id.as_bytes()].concat())?;
+        tables.put(Which::DedupEnd, &[&end[..], &key].concat(), &[])
+    }
+}
+
+fn take(batch: &mut Batch<'_>, queue: &str, now: Time, max: usize) -> Result<Vec<Leased>, Failure> {
+    let prefix = named(queue);
+    let from = prefix.clone();
+    let to = [&prefix[..], &time_key(now + Duration::from_micros(1))].concat();
+    let due = batch.tables.range(Which::QueueDue, &from, &to, max)?;
+    let mut taken = Vec::with_capacity(due.len());
+    let mut bytes = 0;
+    for (due_key, _) in due {
+        let id = due_key.get(prefix.len() + 8..).unwrap_or_default();
+        let id = String::from_utf8_lossy(id).into_owned();
+        let key = message_key(queue, &id);
+        batch.tables.delete(Which::QueueDue, &due_key)?;
+        let state = batch.tables.read(Which::QueueState, &key, State::decode)?;
+        let body = batch.tables.get(Which::QueueBody, &key)?;
+        let (Some(state), Some(body)) = (state, body) else {
+            continue;
+        };
+        bytes += body.len();
+        let lease = batch.next_rev();
+        let state = State {
+            at: now + LEASE,
+            attempt: state.attempt.saturating_add(1),
+            lease,
+            ..state
+        };
+        write_state(batch, queue, &id, state)?;
+        let proof = Lease {
+            queue: queue.to_owned(),
+            id: id.clone(),
+            number: lease,
+        };
+        taken.push(Leased {
+            id: MsgId(id),
+            body: body.into(),
+            attempt: state.attempt,
+            enqueued: state.enqueued,
+            token: proof.token(),
+            until: state.at,
+        });
+        if bytes >= TAKE_BYTES_MAX {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+impl Shared {
+    /// When the next message of the queue is due.
+    fn next_due(&self, queue: &str) -> Result<Option<Time>, StoreError> {
+        let prefix = named(queue);
+        let first = self
+            .view()?
+            .range(Which::QueueDue, &prefix, &behind(&prefix), 1)?;
+        let first = first.into_iter().next();
+        Ok(first.map(|(key, _)| key_time(key.get(prefix.len()..).unwrap_or_default())))
+    }
+}
+
+#[async_trait]
+impl Queue for Shared {
+    async fn put(
+        &self,
+        queue: &QueueId,
+        body: Bytes,
+        not_before: Time,
+        dedup: Option<&str>,
+    ) -> Result<MsgId, StoreError> {
+        within("queue body", body.len(), BODY_BYTES_MAX)?;
+        within("queue name", queue.0.len(), NAME_BYTES_MAX)?;
+        within(
+            "deduplication id",
+            dedup.map_or(0, str::len),
+            NAME_BYTES_MAX,
+        )?;
+        let put = Put {
+            queue: queue.0.clone(),
+            now: self.tasks.clock().now(),
+            not_before,
+            dedup: dedup.map(str::to_owned),
+            body,
+        };
+        self.write(put.body.len(), move |batch| put.apply(batch))
+            .await
+    }
+
+    async fn take(
+        &self,
+        queue: &QueueId,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Vec<Leased>, StoreError> {
+        let clock = self.tasks.clock();
+        let start = clock.monotonic();
+        let max = max.min(TAKE_MAX);
+        let news = self.due.of(&queue.0);
+        loop {
+            let mut told = std::pin::pin!(news.notified());
+            // Listening starts before looking, so that no put falls between.
+            told.as_mut().enable();
+            let now = clock.now();
+            let next = self.next_due(&queue.0)?;
+            if next.is_some_and(|at| at <= now) && max > 0 {
+                let name = queue.0.clone();
+                let taken = self.write(0, move |batch| take(batch, &name, now, max));
+                let taken = taken.await?;
+                if !taken.is_empty() {
+                    return Ok(taken);
+                }
+                // Somebody else was faster.
+                continue;
+            }
+            let left = wait.saturating_sub(clock.monotonic().since(start));
+            if left.is_zero() {
+                return Ok(Vec::new());
+            }
+            let sleep = next.map_or(left, |at| at.since(now).min(left));
+            tokio::select! {
+                () = told => {}
+                () = clock.sleep(sleep) => {}
+            }
+        }
+    }
+
+    async fn ack(&self, token: &Token) -> Result<(), StoreError> {
+        let lease = Lease::parse(token)?;
+        self.write(0, move |batch| {
+            let state = lease.state(batch)?;
+            let key = message_key(&lease.queue, &lease.id);
+            let due = state.due_key(&lease.queue, &lease.id);
+            batch.tables.delete(Which::QueueDue, &due)?;
+            batch.tables.delete(Which::QueueState, &key)?;
+            batch.tables.delete(Which::QueueBody, &key)?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn retry(&self, token: &Token, not_before: Time) -> Result<(), StoreError> {
+        let lease = Lease::parse(token)?;
+        self.write(0, move |batch| lease.move_to(batch, not_before, false))
+            .await
+    }
+
+    async fn extend(&self, token: &Token, until: Time) -> Result<(), StoreError> {
+        let lease = Lease::parse(token)?;
+        self.write(0, move |batch| lease.move_to(batch, until, true))
+            .await
+    }
+
+    async fn depth(&self, queue: &QueueId) -> Result<Depth, StoreError> {
+        let now = self.tasks.clock().now();
+        let prefix = named(&queue.0);
+        let mut depth = Depth::default();
+        let mut counted = 0;
+        self.view()?
+            .each(Which::QueueDue, &prefix, &behind(&prefix), |key, leased| {
+                let at = key_time(key.get(prefix.len()..).unwrap_or_default());
+                if at <= now {
+                    depth.due += 1;
+                } else if leased == [1] {
+                    depth.leased += 1;
+                } else {
+                    depth.delayed += 1;
+                }
+                counted += 1;
+                counted < DEPTH_MAX
+            })?;
+        Ok(depth)
+    }
+}

@@ -1,0 +1,5 @@
+//! One suite for both engines, and what only one of them can show.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod engines;
