@@ -1,0 +1,255 @@
+"""What every Python runtime must do. Each case is one process; the name says what is expected."""
+
+import json
+
+import mock
+
+BASE = {"l.py": "def f(event, context):\n    return event\n"}
+
+
+def one(body):
+    """A module `l` whose `f(event, context)` has this body."""
+    lines = "".join("    %s\n" % line for line in body.splitlines())
+    return {"l.py": "def f(event, context):\n" + lines}
+
+
+class Cases:
+    def __init__(self, python, version):
+        self.python = python
+        self.version = version
+
+    def run(self, bootstrap, handler="l.f", files=None, **kwargs):
+        kwargs.setdefault("version", "AWS_Lambda_python" + ".".join(map(str, self.version)))
+        return mock.run([self.python, bootstrap], handler, files or BASE, **kwargs)
+
+    def any_json_goes_in_and_out(self, b):
+        values = [{"a": [1, 2.5, None, True, "x"]}, "text", 7, [], None, {"é": "\u2028"}, 1e100]
+        run = self.run(b, events=values)
+        assert [json.loads(body) for _, _, body in run.answers] == values, run.answers
+
+    def a_large_event_and_answer_pass(self, b):
+        run = self.run(b, events=["x" * 5_000_000, "y" * 5_000_000])
+        assert [len(body) for _, _, body in run.answers] == [5_000_002] * 2
+
+    def only_newer_runtimes_leave_other_scripts_unescaped(self, b):
+        run = self.run(b, events=["é"])
+        want = '"é"' if self.version >= (3, 12) else '"\\u00e9"'
+        assert run.answers[0][2].decode() == want, run.answers
+
+    def decimals_named_tuples_and_bytes_have_json_forms(self, b):
+        files = one(
+            "from decimal import Decimal as D\n"
+            "from collections import namedtuple, OrderedDict\n"
+            "N = namedtuple('N', 'a b')\n"
+            "return OrderedDict(d=D('1.10'), n=[N(1, (2,))], b=b'x', f=float('nan'), k={1: 2})"
+        )
+        body = self.run(b, files=files).answers[0][2].decode()
+        want = '{"d": 1.10, "n": [{"a": 1, "b": [2]}], "b": "x", "f": NaN, "k": {"1": 2}}'
+        assert body == want, body
+
+    def bytes_are_the_answer_itself(self, b):
+        assert self.run(b, files=one("return b'\\x00raw'")).answers[0][2] == b"\x00raw"
+
+    def other_values_are_marshal_errors(self, b):
+        for text, message in [
+            ("{1}", "Object of type set is not JSON serializable"),
+            ("{(1,): 2}", "keys must be str, int, float, bool or None, not tuple"),
+            ("object()", "Object of type object is not JSON serializable"),
+        ]:
+            kind, error = self.run(b, files=one("return " + text)).answer()
+            assert kind == "error"
+            assert error == {
+                "errorMessage": "Unable to marshal response: " + message,
+                "errorType": "Runtime.MarshalError",
+                "requestId": mock.REQUEST,
+                "stackTrace": [],
+            }, error
+        kind, error = self.run(b, files=one("x = []\nx.append(x)\nreturn x")).answer()
+        assert error["errorMessage"] == "Unable to marshal response: Circular reference detected"
+
+    def an_exception_shows_its_type_message_and_stack(self, b):
+        files = {"l.py": "def g():\n    raise ValueError('no')\n\ndef f(event, context):\n    g()\n"}
+        run = self.run(b, files=files, events=[1, 2])
+        kind, error = run.answer()
+        assert kind == "error"
+        assert error == {
+            "errorMessage": "no",
+            "errorType": "ValueError",
+            "requestId": mock.REQUEST,
+            "stackTrace": [
+                '  File "/var/task/l.py", line 5, in f\n    g()\n',
+                '  File "/var/task/l.py", line 2, in g\n    raise ValueError(\'no\')\n',
+            ],
+        }, error
+        assert run.answers[0][1]["lambda-runtime-function-error-type"] == "ValueError"
+        assert len(run.answers) == 2 and run.exit is None
+        log = (
+            "[ERROR] ValueError: no\rTraceback (most recent call last):\r"
+            '\u00a0\u00a0File "/var/task/l.py", line 5, in f\r\u00a0\u00a0\u00a0\u00a0g()\r'
+            '\u00a0\u00a0File "/var/task/l.py", line 2, in g\r'
+            "\u00a0\u00a0\u00a0\u00a0raise ValueError('no')\n"
+        )
+        assert run.stdout == log * 2, run.stdout
+
+    def loading_problems_are_init_errors(self, b):
+        syntax = "invalid syntax (l.py, line 1)"
+        for handler, files, kind, message in [
+            ("x.f", {}, "ImportModuleError", "Unable to import module 'x': No module named 'x'"),
+            ("d/x.f", {}, "ImportModuleError", "Unable to import module 'd/x': No module named 'd'"),
+            (
+                "l.f",
+                {"l.py": "import nope"},
+                "ImportModuleError",
+                "Unable to import module 'l': No module named 'nope'",
+            ),
+            ("l.g", BASE, "HandlerNotFound", "Handler 'g' missing on module 'l'"),
+            (
+                "lf",
+                BASE,
+                "MalformedHandlerName",
+                "Bad handler 'lf': not enough values to unpack (expected 2, got 1)",
+            ),
+            ("time.f", {}, "BuiltInModuleConflict", None),
+            ("l.f", {"l.py": "1 1"}, "UserCodeSyntaxError", "Syntax error in module 'l': " + syntax),
+        ]:
+            run = self.run(b, handler=handler, files=files or {"none.py": ""})
+            headers, error = run.init_error
+            assert run.exit == 1 and not run.answers
+            assert headers["lambda-runtime-function-error-type"] == "Runtime." + kind
+            assert error["errorType"] == "Runtime." + kind and error["requestId"] == "", error
+            if kind == "UserCodeSyntaxError":
+                assert error["errorMessage"].startswith("Syntax error in module 'l': "), error
+                assert error["stackTrace"][0].startswith('  File "/var/task/l.py" Line 1\n    1 1')
+            elif message:
+                assert error["errorMessage"] == message, error
+            assert "LAMBDA_WARNING: Unhandled exception." in run.stdout, run.stdout
+            assert "[ERROR] Runtime.%s: " % kind in run.stdout, run.stdout
+
+    def an_exception_in_the_module_is_an_init_error(self, b):
+        run = self.run(b, files={"l.py": "raise KeyError('boot')"})
+        _, error = run.init_error
+        assert error["errorType"] == "KeyError" and error["errorMessage"] == "'boot'"
+        assert error["stackTrace"][-1] == (
+            '  File "/var/task/l.py", line 1, in <module>\n    raise KeyError(\'boot\')\n'
+        ), error
+        assert "importlib" in error["stackTrace"][0], error
+
+    def a_handler_may_lie_in_a_package(self, b):
+        files = {"pkg/__init__.py": "", "pkg/m.py": "def f(e, c): return 'deep'"}
+        for handler in ["pkg/m.f", "pkg.m.f"]:
+            assert self.run(b, handler=handler, files=files).answer() == ("response", "deep")
+
+    def exits_end_the_process(self, b):
+        assert self.run(b, files=one("import sys; sys.exit(3)")).exit == 3
+        assert self.run(b, files=one("import os; os._exit(4)")).exit == 4
+        assert self.run(b, files={"l.py": "import sys; sys.exit(5)"}).exit == 5
+
+    def the_context_is_complete(self, b):
+        files = one(
+            "c = context\n"
+            "return [c.aws_request_id, c.function_name, c.function_version, c.memory_limit_in_mb,\n"
+            " c.log_group_name, c.log_stream_name, c.invoked_function_arn, c.tenant_id,\n"
+            " c.identity.cognito_identity_id, c.client_context and c.client_context.custom,\n"
+            " c.client_context and c.client_context.client.app_title,\n"
+            " c.get_remaining_time_in_millis() > 10**9, repr(c)[:30]]"
+        )
+        fixed = [mock.REQUEST, "f", "$LATEST", "128", "/aws/lambda/f", "stream", mock.ARN]
+        start = "LambdaContext([aws_request_id="
+        assert self.run(b, files=files).answer()[1] == fixed + [None] * 4 + [True, start]
+        run = self.run(
+            b,
+            files=files,
+            headers={
+                "Lambda-Runtime-Client-Context": '{"custom":{"k":"v"},"client":{"app_title":"t"}}',
+                "Lambda-Runtime-Cognito-Identity": '{"cognitoIdentityId":"i"}',
+                "Lambda-Runtime-Aws-Tenant-Id": "blue",
+            },
+        )
+        assert run.answer()[1] == fixed + ["blue", "i", {"k": "v"}, "t", True, start], run.answers
+
+    def the_trace_header_is_in_the_environment(self, b):
+        run = self.run(b, files=one("import os; return os.environ['_X_AMZN_TRACE_ID']"), events=[1, 2])
+        assert [run.answer(0)[1], run.answer(1)[1]] == ["Root=1-0-0;Sampled=0", "Root=1-0-0;Sampled=1"]
+
+    def globals_live_as_long_as_the_process(self, b):
+        files = {"l.py": "n = 0\ndef f(e, c):\n    global n\n    n += 1\n    return n\n"}
+        run = self.run(b, files=files, events=[0, 0, 0])
+        assert [run.answer(i)[1] for i in range(3)] == [1, 2, 3]
+
+    def what_is_printed_comes_line_by_line_before_the_answer(self, b):
+        run = self.run(b, files=one("print('a', 'b'); print('no newline', end='')"))
+        assert run.stdout == "a b\nno newline", run.stdout
+
+    def the_logger_writes_the_text_format(self, b):
+        files = {
+            "l.py": "import logging\nlogging.warning('early')\nlog = logging.getLogger()\n"
+            "log.setLevel('INFO')\ndef f(e, c):\n    log.info('hi %s', 1)\n    log.debug('no')\n"
+        }
+        run = self.run(b, files=files)
+        early, late = run.stdout.splitlines()
+        assert early.startswith("[WARNING]\t20") and early.endswith("Z\t\tearly"), early
+        level, stamp, request, message = late.split("\t")
+        assert (level, request, message) == ("[INFO]", mock.REQUEST, "hi 1"), late
+        assert len(stamp) == len("2026-01-01T00:00:00.000Z") and stamp[10] == "T"
+        assert run.stderr == "", run.stderr
+
+    def the_logger_writes_the_json_format(self, b):
+        files = one(
+            "import logging\n"
+            "try: 1/0\n"
+            "except Exception: logging.exception('bad', extra={'k': 1})\n"
+            "logging.info('shown')"
+        )
+        env = {"AWS_LAMBDA_LOG_FORMAT": "JSON", "AWS_LAMBDA_LOG_LEVEL": "INFO"}
+        run = self.run(b, files=files, env=env)
+        first, second = map(json.loads, run.stdout.splitlines())
+        assert first["level"] == "ERROR" and first["errorType"] == "ZeroDivisionError"
+        assert first["k"] == 1 and first["requestId"] == mock.REQUEST
+        assert first["location"].endswith("l.py:f:4"), first
+        del second["timestamp"]
+        assert second == {
+            "level": "INFO", "message": "shown", "logger": "root", "requestId": mock.REQUEST,
+        }, second
+
+    def errors_are_json_in_the_json_format(self, b):
+        env = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
+        run = self.run(b, files=one("raise ValueError('x')"), env=env)
+        line = json.loads(run.stdout)
+        assert line["level"] == "ERROR" and line["errorType"] == "ValueError", line
+
+    def framed_messages_go_to_their_own_descriptor(self, b):
+        files = one(
+            "import logging, os\nassert '_LAMBDA_TELEMETRY_LOG_FD' not in os.environ\n"
+            "print('plain'); logging.error('a\\nb'); raise KeyError('k')"
+        )
+        run = self.run(b, files=files, framed=True)
+        assert run.stdout == "plain\n"
+        (one_kind, message), (kind, error) = run.frames
+        assert one_kind == 0xA55A0003 and message.endswith("\ta\nb\n"), run.frames
+        assert kind == 0xA55A0017 and error.startswith("[ERROR] KeyError: 'k'\nTraceback"), error
+        env = {"AWS_LAMBDA_LOG_FORMAT": "JSON"}
+        run = self.run(b, files=files, framed=True, env=env)
+        assert [kind for kind, _ in run.frames] == [0xA55A0016] * 2, run.frames
+
+    def nothing_heavy_is_imported_for_the_function(self, b):
+        files = {"l.py": "import sys\nSEEN = list(sys.modules)\ndef f(e, c): return SEEN\n"}
+        seen = self.run(b, files=files).answer()[1]
+        heavy = {"json", "re", "logging", "socket", "http", "traceback", "enum"} & set(seen)
+        assert not heavy, heavy
+
+    def snapshot_hooks_run_around_the_restore(self, b):
+        env = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+        hooks = (
+            "B, A = [], []\n"
+            "def get_before_snapshot(): return B\n"
+            "def get_after_restore(): return A\n"
+        )
+        files = {
+            "snapshot_restore_py.py": hooks,
+            "l.py": "import snapshot_restore_py as s\nlog = []\n"
+            "s.B += [(log.append, (1,), {}), (log.append, (2,), {})]\n"
+            "s.A += [(log.append, (3,), {})]\ndef f(e, c): return log\n",
+        }
+        run = self.run(b, files=files, env=env)
+        assert [kind for kind, _, _ in run.answers] == ["restore", "response"]
+        assert run.answer(1)[1] == [2, 1, 3]

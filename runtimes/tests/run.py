@@ -1,0 +1,81 @@
+"""Runs the runtimes' bootstraps under every interpreter of this machine.
+
+    python3 runtimes/tests/run.py [--python PATH]… [--node PATH]… [NAME]
+
+Without paths it looks for python3.10 to 3.14 and node 18 to 24 in the usual places. NAME picks cases
+that contain it. The last line counts what ran; the exit code is 1 if anything failed.
+"""
+
+import argparse
+import glob
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import traceback
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+
+def pythons():
+    places = os.environ["PATH"].split(":") + ["/usr/local/bin", "/usr/bin"]
+    places += glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin")) + glob.glob("/opt/*/bin")
+    for minor in range(10, 15):
+        for place in places:
+            path = os.path.join(place, "python3.%d" % minor)
+            if os.access(path, os.X_OK) and "/shims" not in path:
+                yield path
+                break
+
+
+def nodes():
+    places = glob.glob(os.path.expanduser("~/.nvm/versions/node/*/bin")) + glob.glob("/opt/*/bin")
+    found = [shutil.which("node")] + [os.path.join(place, "node") for place in places]
+    return [path for path in found if path and os.access(path, os.X_OK)]
+
+
+def version(path):
+    text = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
+
+
+def cases(kind, pick):
+    for name in vars(type(kind)):
+        if not name.startswith("_") and name != "run" and pick in name:
+            yield name, getattr(kind, name)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--python", action="append")
+    parser.add_argument("--node", action="append")
+    parser.add_argument("pick", nargs="?", default="")
+    args = parser.parse_args()
+    some = args.python or args.node
+    suites = []
+    for path in args.python or ([] if some else pythons()):
+        from python_cases import Cases
+
+        suites.append((Cases(path, version(path)), HERE.parent / "python" / "bootstrap.py", path))
+    for path in args.node or ([] if some else nodes()):
+        from nodejs_cases import Cases
+
+        suites.append((Cases(path, version(path)), HERE.parent / "nodejs" / "index.mjs", path))
+    passed = failed = 0
+    for suite, bootstrap, path in suites:
+        for name, case in cases(suite, args.pick):
+            try:
+                case(str(bootstrap))
+                passed += 1
+            except Exception:
+                failed += 1
+                print("FAILED %s %s" % (path, name))
+                traceback.print_exc()
+    print("%d passed, %d failed, %d interpreters" % (passed, failed, len(suites)))
+    sys.exit(1 if failed or not suites else 0)
+
+
+main()
