@@ -31,8 +31,8 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Sums the summary lines of every runner that we use: libtest, nextest, pytest, unittest and the
-/// test runner of Node.js. Other lines count nothing.
+/// Sums the summary lines of every runner that we use: libtest, nextest, pytest, unittest, the test
+/// runner of Node.js and that of the bootstraps. Other lines count nothing.
 pub(crate) fn of(output: &str) -> Counts {
     let mut total = Counts::default();
     // unittest prints its total and its failures on two lines.
@@ -44,7 +44,7 @@ pub(crate) fn of(output: &str) -> Counts {
             total.add(words(rest));
         } else if line.starts_with("Summary [") {
             total.add(words(line));
-        } else if is_pytest_summary(line) {
+        } else if is_pytest_summary(line) || is_plain_summary(line) {
             total.add(words(line.trim_matches('=')));
         } else if let Some(counts) = node(line) {
             total.add(counts);
@@ -91,6 +91,13 @@ fn is_pytest_summary(line: &str) -> bool {
         time.starts_with(|c: char| c.is_ascii_digit()) && time.contains('s')
     });
     starts_with_number && timed && !text.contains("tests in ")
+}
+
+/// `12 passed, 0 failed, 3 interpreters`: our own runner of the bootstraps.
+fn is_plain_summary(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let number = words.next().is_some_and(|word| word.parse::<u64>().is_ok());
+    number && words.next() == Some("passed,") && words.nth(1) == Some("failed,")
 }
 
 /// `# pass 12` of the TAP reporter, `ℹ pass 12` of the spec reporter.
@@ -173,6 +180,7 @@ mod tests {
                 "\u{1b}[32m\u{1b}[1m7 passed\u{1b}[0m\u{1b}[32m in 0.10s\u{1b}[0m",
                 (7, 0, 0),
             ),
+            ("12 passed, 1 failed, 3 interpreters", (12, 1, 0)),
             ("# pass 9", (9, 0, 0)),
             ("ℹ fail 2", (0, 2, 0)),
             ("Ran 5 tests in 0.010s\n\nOK (skipped=1)", (4, 0, 1)),

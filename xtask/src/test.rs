@@ -189,22 +189,11 @@ fn build(root: &Path) -> Outcome {
     step::passes(command)
 }
 
-/// The bootstraps' own tests, each in its own language.
+/// The bootstraps' own tests, under every interpreter of this machine.
 fn runtimes(root: &Path) -> Outcome {
-    let mut counts = crate::counts::Counts::default();
-    if root.join("runtimes/python/tests").exists() {
-        let mut python = Command::new("python3");
-        python.current_dir(root.join("runtimes/python"));
-        python.args(["-m", "unittest", "discover", "--start-directory", "tests"]);
-        counts.add(step::passes_tests(python)?.counts);
-    }
-    if root.join("runtimes/nodejs/test").exists() {
-        let mut node = Command::new("node");
-        node.current_dir(root.join("runtimes/nodejs"));
-        node.args(["--test", "test/"]);
-        counts.add(step::passes_tests(node)?.counts);
-    }
-    Ok(Done::counted(counts))
+    let mut command = Command::new("python3");
+    command.current_dir(root).arg("runtimes/tests/run.py");
+    step::passes_tests(command)
 }
 
 /// The black-box tests against the release build.

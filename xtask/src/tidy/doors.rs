@@ -21,7 +21,7 @@ const DOORS: &[Door] = &[
     },
     Door {
         dependency: "zip",
-        allowed: &["crates/functions", "crates/server"],
+        allowed: &["crates/functions", "crates/server", "bench"],
     },
     Door {
         dependency: "seccompiler",
