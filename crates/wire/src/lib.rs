@@ -26,7 +26,6 @@ mod protocol;
 mod route;
 mod router;
 mod service;
-mod sigv4;
 mod time;
 
 pub use access::{Access, Mode};

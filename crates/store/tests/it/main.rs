@@ -2,6 +2,4 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
-mod crashes;
-mod data_dir;
 mod engines;

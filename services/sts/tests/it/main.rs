@@ -1,7 +1,5 @@
 //! STS through the router, as a client sees it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
-
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Request, StatusCode};

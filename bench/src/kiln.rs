@@ -1,0 +1,270 @@
+//! The server under test: starts it as a user would and speaks to it as a client would.
+
+use std::fs;
+use std::io::Write;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::sign::Signer;
+
+/// Longest start, and longest wait for a function to settle.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
+
+/// A running server with an empty data directory.
+pub(crate) struct Kiln {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    signer: Signer,
+    /// From spawning the process to its first good answer.
+    pub(crate) started_in: Duration,
+    data: TempDir,
+}
+
+impl Kiln {
+    /// `folder` must lie on a real disk, not in memory. Signatures are checked.
+    pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Kiln> {
+        let data = tempfile::tempdir_in(folder)?;
+        let address = free_address()?;
+        let signer = Signer {
+            key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+            region: "us-east-1".to_owned(),
+            service: "lambda".to_owned(),
+        };
+        let log = fs::File::create(folder.join("kiln.log"))?;
+        let started = Instant::now();
+        let child = Command::new(binary)
+            .arg("serve")
+            .args(["--listen", &address.to_string(), "--data"])
+            .arg(data.path())
+            .env("KILN_AUTH", "strict")
+            .env("KILN_ACCESS_KEY", &signer.key)
+            .env("KILN_SECRET_KEY", &signer.secret)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .with_context(|| format!("cannot start {}", binary.display()))?;
+        let mut kiln = Kiln {
+            child,
+            address,
+            signer,
+            started_in: Duration::ZERO,
+            data,
+        };
+        let question = kiln.request("GET", "/2015-03-31/functions/", b"");
+        loop {
+            let answer = Client::connect(address).and_then(|mut c| c.send(&question));
+            if answer.is_ok_and(|answer| answer.status == 200) {
+                break;
+            }
+            if started.elapsed() > WAIT_MAX || kiln.child.try_wait()?.is_some() {
+                bail!(
+                    "the server does not answer; see {}",
+                    folder.join("kiln.log").display()
+                );
+            }
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        kiln.started_in = started.elapsed();
+        Ok(kiln)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A signed request, good for five minutes.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
+        let time = jiff::Timestamp::now()
+            .strftime("%Y%m%dT%H%M%SZ")
+            .to_string();
+        self.signer
+            .request(method, &self.address.to_string(), path, body, &time)
+    }
+
+    pub(crate) fn client(&self) -> Result<Client> {
+        Client::connect(self.address)
+    }
+
+    /// The signed request that invokes a function.
+    pub(crate) fn invocation(&self, name: &str, payload: &[u8]) -> Vec<u8> {
+        let path = format!("/2015-03-31/functions/{name}/invocations");
+        self.request("POST", &path, payload)
+    }
+
+    /// The signed request that creates a function.
+    pub(crate) fn creation(&self, name: &str, function: &Function) -> Vec<u8> {
+        let body = json!({
+            "FunctionName": name,
+            "Runtime": function.runtime,
+            "Handler": function.handler,
+            "Role": ROLE,
+            "Timeout": 30,
+            "MemorySize": 1769,
+            "Code": { "ZipFile": STANDARD.encode(&function.zip) },
+        });
+        self.request("POST", "/2015-03-31/functions", body.to_string().as_bytes())
+    }
+
+    /// Creates a function and waits until it can be invoked.
+    pub(crate) fn deploy(&self, name: &str, function: &Function) -> Result<()> {
+        let mut client = self.client()?;
+        client.succeed(&self.creation(name, function))?;
+        self.settle(&mut client, name)
+    }
+
+    /// Changes the configuration, so that the next call finds no environment.
+    pub(crate) fn make_cold(&self, client: &mut Client, name: &str, round: u64) -> Result<()> {
+        let path = format!("/2015-03-31/functions/{name}/configuration");
+        let body = json!({ "Environment": { "Variables": { "ROUND": round.to_string() } } });
+        client.succeed(&self.request("PUT", &path, body.to_string().as_bytes()))?;
+        self.settle(client, name)
+    }
+
+    fn settle(&self, client: &mut Client, name: &str) -> Result<()> {
+        let path = format!("/2015-03-31/functions/{name}/configuration");
+        let question = self.request("GET", &path, b"");
+        let until = Instant::now() + WAIT_MAX;
+        loop {
+            let answer = client.succeed(&question)?;
+            let function: Value = serde_json::from_slice(&answer.body)?;
+            let is = |key: &str, value: &str| function.get(key).is_some_and(|v| v == value);
+            if is("State", "Active") && !is("LastUpdateStatus", "InProgress") {
+                return Ok(());
+            }
+            if is("State", "Failed") || Instant::now() > until {
+                bail!("{name} does not settle: {function}");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Kiln {
+    fn drop(&mut self) {
+        // The benchmark does not measure an orderly end; a failure means that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What is deployed.
+pub(crate) struct Function {
+    pub(crate) runtime: String,
+    pub(crate) handler: String,
+    pub(crate) zip: Vec<u8>,
+}
+
+impl Function {
+    pub(crate) fn new(runtime: &str, handler: &str, files: &[(&str, &[u8])]) -> Result<Function> {
+        let mut archive = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+        let options = zip::write::SimpleFileOptions::default().unix_permissions(0o755);
+        for (name, content) in files {
+            archive.start_file(*name, options)?;
+            archive.write_all(content)?;
+        }
+        Ok(Function {
+            runtime: runtime.to_owned(),
+            handler: handler.to_owned(),
+            zip: archive.finish()?.into_inner(),
+        })
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
+}
+
+/// A process and everything that descends from it.
+pub(crate) fn tree(root: u32) -> Result<Vec<u32>> {
+    let mut parents: Vec<(u32, u32)> = Vec::new();
+    for entry in fs::read_dir("/proc")? {
+        let name = entry?.file_name();
+        let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        if let Some(parent) = stat_field(pid, 1).and_then(|ppid| ppid.parse().ok()) {
+            parents.push((pid, parent));
+        }
+    }
+    let mut found = vec![root];
+    let mut at = 0;
+    while let Some(&here) = found.get(at) {
+        found.extend(
+            parents
+                .iter()
+                .filter(|(_, ppid)| *ppid == here)
+                .map(|(pid, _)| *pid),
+        );
+        at += 1;
+    }
+    Ok(found)
+}
+
+/// CPU time so far of some processes, all threads, kernel and user.
+pub(crate) fn cpu_of(pids: &[u32]) -> Duration {
+    let ticks: u64 = pids
+        .iter()
+        .flat_map(|pid| [stat_field(*pid, 11), stat_field(*pid, 12)])
+        .flatten()
+        .filter_map(|ticks| ticks.parse::<u64>().ok())
+        .sum();
+    // USER_HZ is 100 on every Linux that Kiln runs on.
+    Duration::from_millis(ticks * 10)
+}
+
+/// Resident memory of some processes in bytes: RSS counts shared pages for each of them.
+pub(crate) fn resident(pids: &[u32]) -> u64 {
+    let of = |pid: &u32| -> Option<u64> {
+        let path = PathBuf::from(format!("/proc/{pid}/status"));
+        let text = fs::read_to_string(path).ok()?;
+        let line = text.lines().find(|line| line.starts_with("VmRSS:"))?;
+        line.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    pids.iter().filter_map(of).sum::<u64>() * 1024
+}
+
+/// A field of /proc/PID/stat, counted from the state, which follows the name in brackets.
+fn stat_field(pid: u32, at: usize) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, rest) = text.rsplit_once(") ")?;
+    rest.split(' ').nth(at).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tree_of_this_process_holds_its_child() {
+        let mut child = Command::new("sleep").arg("30").spawn().unwrap();
+        let pids = tree(std::process::id()).unwrap();
+        assert!(pids.contains(&child.id()));
+        assert!(resident(&pids) > 1 << 20);
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_function_is_a_zip() {
+        let function = Function::new("provided.al2023", "x", &[("bootstrap", b"hello")]).unwrap();
+        assert!(function.zip.starts_with(b"PK"));
+    }
+}
