@@ -63,7 +63,7 @@ def main():
     for path in args.node or ([] if some else nodes()):
         from nodejs_cases import Cases
 
-        suites.append((Cases(path, version(path)), HERE.parent / "nodejs" / "index.mjs", path))
+        suites.append((Cases(path, version(path)), HERE.parent / "nodejs" / "index.cjs", path))
     passed = failed = 0
     for suite, bootstrap, path in suites:
         for name, case in cases(suite, args.pick):
