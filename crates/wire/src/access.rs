@@ -1,7 +1,15 @@
 //! Who may speak: credentials, and how strictly a signature is looked at.
 
+mod admit;
+mod denied;
+
 use std::fmt;
 use std::sync::Arc;
+
+use crate::sigv4::key::Keys;
+
+pub(crate) use admit::{Admitted, Hint, Identity};
+pub(crate) use denied::Denied;
 
 /// How strictly requests are authenticated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,13 +80,14 @@ impl Credentials for NoCredentials {
     }
 }
 
-/// The rules by which a [`Router`](crate::Router) lets requests in.
+/// The rules by which a [`Router`](crate::Router) lets requests in. Clones share one key cache.
 #[derive(Clone)]
 pub struct Access {
-    pub(crate) mode: Mode,
-    pub(crate) credentials: Arc<dyn Credentials>,
-    pub(crate) account: Arc<str>,
-    pub(crate) region: Arc<str>,
+    mode: Mode,
+    credentials: Arc<dyn Credentials>,
+    account: Arc<str>,
+    region: Arc<str>,
+    keys: Arc<Keys>,
 }
 
 impl Access {
@@ -89,6 +98,7 @@ impl Access {
             credentials,
             account: Arc::from("000000000000"),
             region: Arc::from("us-east-1"),
+            keys: Arc::default(),
         }
     }
 
@@ -112,42 +122,7 @@ impl Access {
     }
 }
 
-/// Who a request says it is from.
-#[derive(Clone, Debug)]
-pub(crate) struct Identity {
-    pub(crate) account: String,
-    pub(crate) region: String,
-    /// The service of the credential scope.
-    pub(crate) service: Option<String>,
-    pub(crate) access_key: Option<String>,
-    pub(crate) principal: Option<Principal>,
-    pub(crate) is_verified: bool,
-}
-
-impl Identity {
-    pub(crate) fn read(access: &Access, parts: &http::request::Parts) -> Identity {
-        let scope = parts
-            .headers
-            .get(http::header::AUTHORIZATION)
-            .and_then(|v| v.to_str().ok())
-            .and_then(|v| v.split_once("Credential="))
-            .map(|(_, v)| v.split(',').next().unwrap_or_default().trim());
-        let mut fields = scope.unwrap_or_default().split('/');
-        let key = fields.next().filter(|k| !k.is_empty());
-        let region = fields.nth(1).filter(|r| !r.is_empty());
-        let service = fields.next();
-        let known = key.and_then(|k| access.credentials.find(k));
-        let is_account = |k: &&str| k.len() == 12 && k.bytes().all(|b| b.is_ascii_digit());
-        Identity {
-            account: match &known {
-                Some(credential) => credential.account.clone(),
-                None => key.filter(is_account).unwrap_or(&access.account).to_owned(),
-            },
-            region: region.unwrap_or(&access.region).to_owned(),
-            service: service.map(str::to_owned),
-            access_key: key.map(str::to_owned),
-            principal: known.and_then(|k| k.principal),
-            is_verified: false,
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod vectors;

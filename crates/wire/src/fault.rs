@@ -154,8 +154,4 @@ impl Fault {
     pub(crate) fn into_inner(self) -> Inner {
         *self.0
     }
-
-    pub(crate) fn from_inner(inner: Inner) -> Fault {
-        Fault(Box::new(inner))
-    }
 }

@@ -26,6 +26,7 @@ mod protocol;
 mod route;
 mod router;
 mod service;
+mod sigv4;
 mod time;
 
 pub use access::{Access, Mode};

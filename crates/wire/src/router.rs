@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use serde_json::{Map, Value, json};
 
 use crate::Fault;
-use crate::access::{Access, Identity};
+use crate::access::{Access, Admitted, Hint, Identity};
 use crate::body::Body;
 use crate::context::{Context, Facts};
 use crate::handler::{Handler, RawRequest, RawResponse};
@@ -106,44 +106,70 @@ impl Router {
         B::Data: Buf + Send,
         B::Error: std::fmt::Display,
     {
-        let identity = Identity::read(&self.access, parts);
-        match find::find(&self.services, parts, identity.service.as_deref()) {
+        let scope = Hint::read(parts).service;
+        match find::find(&self.services, parts, scope.as_deref()) {
             Found::Operation(target) => {
                 let (protocol, style) = (target.protocol, target.service.style);
-                let answer = self.run(target, parts, identity, body, call).await;
+                let answer = self.run(target, parts, body, call).await;
                 (protocol, style, answer)
             }
-            Found::Form => self.form(parts, identity, body, call).await,
+            Found::Form => self.form(parts, scope.as_deref(), body, call).await,
             Found::Unknown(protocol, fault) => {
                 read::discard(body).await;
-                (protocol, STYLE, Err(fault))
+                let admitted = self.admit(parts, None, protocol, &call);
+                (protocol, STYLE, Err(admitted.err().unwrap_or(fault)))
             }
         }
     }
 
+    fn admit(
+        &self,
+        parts: &Parts,
+        service: Option<&str>,
+        protocol: Protocol,
+        call: &CallInfo,
+    ) -> Result<Admitted, Fault> {
+        self.access
+            .admit(parts, service, call.now_unix_ms, call.loopback)
+            .map_err(|denied| denied.fault(protocol))
+    }
+
     /// An operation that is named by the body itself.
-    async fn form<B>(&self, parts: &Parts, identity: Identity, body: B, call: CallInfo) -> Written
+    async fn form<B>(&self, parts: &Parts, scope: Option<&str>, body: B, call: CallInfo) -> Written
     where
         B: http_body::Body + Send,
         B::Data: Buf + Send,
         B::Error: std::fmt::Display,
     {
-        let protocol = find::form_protocol(&self.services, identity.service.as_deref());
-        let form = match read::whole(body, FORM_BYTES_MAX).await {
-            Ok(form) => form,
-            Err(overrun) => return (protocol, STYLE, Err(overrun.fault("form"))),
+        let protocol = find::form_protocol(&self.services, scope);
+        let mut admitted = match self.admit(parts, None, protocol, &call) {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                read::discard(body).await;
+                return (protocol, STYLE, Err(fault));
+            }
         };
-        let tree = match find::form_members(parts, &form) {
-            Ok(tree) => tree,
-            Err(fault) => return (protocol, STYLE, Err(fault)),
+        let settled = match read::whole(body, FORM_BYTES_MAX).await {
+            Ok(form) => admitted
+                .settle(parts, form)
+                .map_err(|denied| denied.fault(protocol)),
+            Err(overrun) => Err(overrun.fault("form")),
         };
-        let scope = identity.service.as_deref();
-        let target = match find::action(&self.services, &tree, scope) {
-            Ok(target) => target,
+        let found = settled.and_then(|form| {
+            let tree = find::form_members(parts, &form)?;
+            let target = find::action(&self.services, &tree, scope)?;
+            Ok((tree, target))
+        });
+        let (tree, target) = match found {
+            Ok(found) => found,
             Err(fault) => return (protocol, STYLE, Err(fault)),
         };
         let (protocol, style) = (target.protocol, target.service.style);
-        let context = context(&identity, parts, call, target.operation.name);
+        // The service is known only now: a signature made for another one is not good here.
+        if let Err(fault) = self.admit(parts, Some(target.service.name), protocol, &call) {
+            return (protocol, style, Err(fault));
+        }
+        let context = context(admitted.identity, parts, call, target.operation.name);
         let answer = dispatch(&target, context, Members::from_form(tree)).await;
         (protocol, style, answer)
     }
@@ -152,7 +178,6 @@ impl Router {
         &self,
         target: find::Target<'_>,
         parts: &Parts,
-        identity: Identity,
         body: B,
         call: CallInfo,
     ) -> Result<RawResponse, Fault>
@@ -162,6 +187,18 @@ impl Router {
         B::Error: std::fmt::Display,
     {
         let operation = target.operation;
+        let admitted = if operation.is_public {
+            Ok(self.access.anybody(parts))
+        } else {
+            self.admit(parts, Some(target.service.name), target.protocol, &call)
+        };
+        let mut admitted = match admitted {
+            Ok(admitted) => admitted,
+            Err(fault) => {
+                read::discard(body).await;
+                return Err(fault);
+            }
+        };
         let mut members = target.members();
         for (header, member) in &operation.headers {
             if let Some(value) = parts.headers.get(header) {
@@ -173,7 +210,10 @@ impl Router {
             Ok(body) => body,
             Err(overrun) => return Err(overrun_fault(operation, &members, overrun)),
         };
-        let context = context(&identity, parts, call, operation.name);
+        let body = admitted
+            .settle(parts, body)
+            .map_err(|denied| denied.fault(target.protocol))?;
+        let context = context(admitted.identity, parts, call, operation.name);
         if let Handler::Raw(handler) = &operation.handler {
             let headers = parts.headers.clone();
             let request = RawRequest {
@@ -182,6 +222,9 @@ impl Router {
                 body,
             };
             return handler(context, request).await;
+        }
+        if let Handler::NotBuilt = &operation.handler {
+            return Err(not_built(target.service, operation));
         }
         let mut all = Members::from_json(protocol::parse(&body)?);
         drop(body);
@@ -200,18 +243,18 @@ const STYLE: Style = Style {
     is_capital: false,
 };
 
-fn context(identity: &Identity, parts: &Parts, call: CallInfo, operation: &'static str) -> Context {
+fn context(identity: Identity, parts: &Parts, call: CallInfo, operation: &'static str) -> Context {
     let authority = parts
         .uri
         .authority()
         .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
     Context::new(Facts {
-        account: identity.account.clone(),
-        region: identity.region.clone(),
+        account: identity.account,
+        region: identity.region,
         request_id: call.request_id,
         operation,
-        access_key: identity.access_key.clone(),
-        principal: identity.principal.clone(),
+        access_key: identity.access_key,
+        principal: identity.principal,
         is_verified: identity.is_verified,
         host: parts.headers.get(http::header::HOST).cloned().or(authority),
         user_agent: parts.headers.get(http::header::USER_AGENT).cloned(),

@@ -2,7 +2,7 @@ use std::fmt::{self, Display, Write};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use quick_xml::escape::escape;
+use quick_xml::escape::{escape, partial_escape};
 use serde::Serialize;
 use serde::ser::{
     Impossible, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
@@ -34,10 +34,10 @@ pub(super) fn text(out: &mut String, text: &str) {
         let mut letters = piece.chars();
         match letters.next_back() {
             Some(odd) if is_odd(odd) => {
-                out.push_str(&escape(letters.as_str()));
+                out.push_str(&partial_escape(letters.as_str()));
                 out.push_str(if odd == '\r' { "&#13;" } else { "\u{fffd}" });
             }
-            _ => out.push_str(&escape(piece)),
+            _ => out.push_str(&partial_escape(piece)),
         }
     }
 }

@@ -1,0 +1,9 @@
+//! The router as clients see it, with services made for the purpose.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod body;
+mod json;
+mod query;
+mod rest;
+mod toy;
