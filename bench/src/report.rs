@@ -286,8 +286,8 @@ const METHOD: &str = "
 - The server runs as users run it: release build, sandbox `ns`, signatures checked (`strict`), data on disk. Both sides are asked by the same
   client: one keep-alive connection for each caller, requests built and signed beforehand, 1 KiB of payload.
 - **Bare HTTP echo**: hyper on tokio's multi-thread runtime, in a process of its own, answering with the request's body.
-- **Minimal mock**: hands events to the same bootstrap under the same interpreter, without sandbox and without a caller in front; measured from the
-  first byte of the event to the last byte of the answer.
+- **Minimal mock**: one thread with blocking sockets that takes the call, hands the event to the same bootstrap under the same interpreter, and
+  gives the answer back; no sandbox, no signatures, no log, one call at a time.
 - **Start of a static program**: spawn, run and reap of a statically linked executable that prints one word.
 - **Cold start**: wait of the caller for a call that finds no environment, less the wait for a warm one. Nothing is pooled: each is made by
   changing the function's configuration. The bare interpreter imports every module that the function had loaded when it was asked, and ends.

@@ -60,17 +60,22 @@ fn interpreted(bench: &Bench, kiln: &Kiln, language: &Language, plan: Plan) -> R
 
     let task = tempfile::tempdir_in(bench.folder.path())?;
     language.write_to(task.path())?;
-    let mut mock = Mock::start(
+    let mock = Mock::start(
         &language.bootstrap(&bench.root),
         &environment(language, task.path()),
         task.path(),
     )?;
-    let event = payload();
+    let ask = echo::request(mock.address, &payload());
+    let mut asker = Client::connect(mock.address)?;
     for _ in 0..WARM_UP {
         invoker.succeed(&invoke)?;
-        mock.event(&event)?;
+        asker.succeed(&ask)?;
     }
-    let pairs = paired::durations(plan, || timed(&mut invoker, &invoke), || mock.event(&event))?;
+    let pairs = paired::durations(
+        plan,
+        || timed(&mut invoker, &invoke),
+        || timed(&mut asker, &ask),
+    )?;
     let what = format!("warm call, {}", language.runtime);
     Ok(
         Row::new("P2", &what, "same runtime on a minimal mock", &pairs)
