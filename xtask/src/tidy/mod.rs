@@ -5,6 +5,7 @@ mod doors;
 mod edges;
 mod links;
 mod locks;
+mod settings;
 mod source;
 mod sources;
 mod tree;
@@ -122,6 +123,7 @@ fn findings(root: &Path) -> Result<Vec<Finding>> {
     let files = tree::files(root)?;
     let mut findings = edges::check(root, &metadata)?;
     findings.extend(doors::check(root, &metadata));
+    findings.extend(settings::check(root)?);
     for path in &files {
         let Some(text) = tree::text(&root.join(path))? else {
             continue;
