@@ -71,6 +71,31 @@ impl Deployed {
         format!("{}:{}", self.function.unqualified_arn(), self.version)
     }
 
+    /// The same under another revision.
+    pub(crate) fn revised(&self, revision: String) -> Deployed {
+        Deployed {
+            function: self.function.clone(),
+            version: self.version,
+            revision: revision.clone(),
+            revision_settled: revision,
+            generation: self.generation,
+            config: self.config.clone(),
+            code: self.code.clone(),
+            state: self.state.clone(),
+            last_update: self.last_update,
+            last_modified: self.last_modified,
+        }
+    }
+
+    /// The same after it has settled.
+    pub(crate) fn settled(&self) -> Deployed {
+        Deployed {
+            state: State::Active,
+            last_update: Some(LastUpdate::Successful),
+            ..self.revised(self.revision_settled.clone())
+        }
+    }
+
     /// Whether an update of it is being made ready.
     pub fn is_updating(&self) -> bool {
         self.last_update == Some(LastUpdate::InProgress)

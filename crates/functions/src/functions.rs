@@ -12,9 +12,11 @@ use tokio::sync::{Mutex, broadcast, mpsc};
 
 use crate::code::{CodeStore, Sweeper};
 use crate::index::{Entry, Index, Key};
-use crate::records::{AliasRecord, FunctionRecord, RetiredRecord, SPACE, VersionRecord};
+use crate::records::{
+    AliasRecord, FunctionRecord, RetiredRecord, SPACE, VersionRecord, parse_digest,
+};
 use crate::settle::{Settler, Unsettled};
-use crate::{Alias, Code, Deployed, Error, ResolveError, State};
+use crate::{Alias, Deployed, Error, ResolveError, State};
 
 /// Settings of this crate.
 #[derive(Debug, Clone)]
@@ -231,9 +233,15 @@ impl Functions {
             .sum()
     }
 
-    /// The exact bytes of the zip.
-    pub async fn zip(&self, code: &Code) -> Result<Bytes, Error> {
-        Ok(self.0.code.zip(code).await?)
+    /// The exact bytes of the zip with this digest, in lower-case hexadecimal.
+    pub async fn zip(&self, digest: &str) -> Result<Bytes, Error> {
+        Ok(self.0.code.zip(parse_digest(digest)?).await?)
+    }
+
+    /// Removes code that nothing holds any more, as the background work does from time to time.
+    /// Gives how much was removed.
+    pub async fn sweep_code(&self) -> Result<usize, Error> {
+        Ok(self.0.code.sweep().await?)
     }
 
     /// Changes from now on. A reader that falls behind gets `Lagged` and must look at

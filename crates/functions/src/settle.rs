@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use tasks::{Mono, Progress, WorkError, Worker};
 use tokio::sync::mpsc;
 
-use crate::deployed::{LastUpdate, State};
+use crate::deployed::State;
 use crate::index::{Claim, Entry, Key};
-use crate::{Change, Deployed, Functions};
+use crate::{Change, Functions};
 
 /// A function whose change is durable and answered, but not in force yet.
 pub(crate) struct Unsettled {
@@ -81,36 +81,21 @@ fn settled(entry: &Entry) -> Option<(Entry, Vec<Change>)> {
     let mut next = entry.clone();
     let mut changes = Vec::new();
     if let Some(pending) = next.pending.take() {
-        let live = Arc::new(active(&pending, Some(LastUpdate::Successful)));
+        let live = Arc::new(pending.settled());
         if next.running.generation != live.generation {
             changes.push(Change::Retired(next.running.clone()));
         }
         next.running = live.clone();
         changes.push(Change::Live(live));
     } else if next.running.state == State::Pending {
-        next.running = Arc::new(active(&next.running, Some(LastUpdate::Successful)));
+        next.running = Arc::new(next.running.settled());
         changes.push(Change::Live(next.running.clone()));
     }
     for version in next.versions.values_mut() {
         if version.state == State::Pending {
-            *version = Arc::new(active(version, Some(LastUpdate::Successful)));
+            *version = Arc::new(version.settled());
             changes.push(Change::Live(version.clone()));
         }
     }
     (!changes.is_empty()).then_some((next, changes))
-}
-
-fn active(from: &Deployed, last_update: Option<LastUpdate>) -> Deployed {
-    Deployed {
-        function: from.function.clone(),
-        version: from.version,
-        revision: from.revision_settled.clone(),
-        revision_settled: from.revision_settled.clone(),
-        generation: from.generation,
-        config: from.config.clone(),
-        code: from.code.clone(),
-        state: State::Active,
-        last_update,
-        last_modified: from.last_modified,
-    }
 }

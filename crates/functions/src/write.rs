@@ -401,7 +401,7 @@ impl Functions {
         .await
     }
 
-    /// Changes what belongs to a function but not to its versions.
+    /// Changes what belongs to a function but not to its versions. `$LATEST` gets a new revision.
     async fn edit_facts(
         &self,
         f: &FunctionRef,
@@ -414,6 +414,11 @@ impl Functions {
             let entry = this.0.index.get(&key).ok_or_else(|| not_found(&f))?;
             let mut next = (*entry).clone();
             edit(&mut next)?;
+            let revision = this.0.tasks.ids().uuid();
+            match &mut next.pending {
+                Some(pending) => *pending = Arc::new(pending.revised(revision)),
+                None => next.running = Arc::new(next.running.revised(revision)),
+            }
             let op = this.function_op(&key, &next, Expect::At(entry.rev))?;
             next.rev = this.0.tables.functions.txn(vec![op]).await?;
             this.0.index.put(&key, next);

@@ -116,8 +116,8 @@ impl CodeStore {
         Arc::new(self.describe(digest, bytes))
     }
 
-    pub(crate) async fn zip(&self, code: &Code) -> Result<Bytes, CodeError> {
-        Ok(self.0.blobs.get(&code.digest).await?)
+    pub(crate) async fn zip(&self, digest: Digest) -> Result<Bytes, CodeError> {
+        Ok(self.0.blobs.get(&digest).await?)
     }
 
     /// Removes code that nothing holds any more. Gives how much was removed.
