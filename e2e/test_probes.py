@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,14 +27,15 @@ USERS = ["root", "user"] if os.geteuid() == 0 else ["user"]
 class Setup:
     """A server on one backend as one user, a victim of the same user, and the deployed probes."""
 
-    def __init__(self, folder, backend, user):
-        self.backend, self.user = backend, user
+    def __init__(self, backend, user):
         self.ids = {}
         if user == "user" and os.geteuid() == 0:
             self.ids = {"user": NOBODY_ELSE, "group": NOBODY_ELSE, "extra_groups": []}
-        folder.chmod(0o755)
-        self.folder = self.own(folder / f"{backend}-{user}")
-        self.victim = None
+        # Not below pytest's own folder, which other users may not enter.
+        self.temporary = tempfile.TemporaryDirectory(prefix="kiln-probes-", ignore_cleanup_errors=True)
+        outer = Path(self.temporary.name)
+        outer.chmod(0o755)
+        self.folder = self.own(outer / f"{backend}-{user}")
         self.left_open = os.open(self.own(self.folder / "canary"), os.O_RDONLY)
         self.kiln = Kiln(
             self.folder / "data",
@@ -78,6 +80,7 @@ class Setup:
         self.kiln.stop()
         self.victim.communicate(timeout=10)
         os.close(self.left_open)
+        self.temporary.cleanup()
 
     def run(self, probe):
         answer = self.function({"probe": probe, "canary": self.canary})
@@ -87,8 +90,8 @@ class Setup:
 
 
 @pytest.fixture(scope="module", params=USERS)
-def isolated(request, tmp_path_factory):
-    with Setup(tmp_path_factory.mktemp("probes"), "ns", request.param) as setup:
+def isolated(request):
+    with Setup("ns", request.param) as setup:
         yield setup
 
 
@@ -99,9 +102,10 @@ def test_a_probe_does_not_get_out_of_an_environment(isolated, probe):
 
 
 @pytest.mark.parametrize("user", USERS)
-def test_the_probes_bite_where_nothing_isolates(tmp_path_factory, user):
-    with Setup(tmp_path_factory.mktemp("control"), "process", user) as control:
-        outcomes = [control.run(name) for name, (_, needs) in handler.PROBES.items() if needs in ("user", user)]
+def test_the_probes_bite_where_nothing_isolates(user):
+    bites = [name for name, (_, needs) in handler.PROBES.items() if needs in ("user", user)]
+    with Setup("process", user) as control:
+        outcomes = [control.run(name) for name in bites]
     harmless = [f"{o['probe']}: {o['detail']}" for o in outcomes if not o["success"]]
     share = 1 - len(harmless) / len(outcomes)
     assert share >= BITE_MIN, f"only {share:.0%} bite\n" + "\n".join(harmless)
