@@ -5,7 +5,15 @@
 //! - `fake`: scripted, for tests of everything above.
 
 mod api;
+mod channel;
 pub mod fake;
+pub mod helper;
+mod meter;
+pub mod ns;
+mod output;
+pub mod process;
+mod running;
+mod sys;
 
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount,

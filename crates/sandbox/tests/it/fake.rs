@@ -42,6 +42,7 @@ fn call() -> Call {
         trace: String::new(),
         client_context: None,
         cognito_identity: None,
+        tenant_id: None,
     }
 }
 

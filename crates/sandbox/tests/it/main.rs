@@ -1,1 +1,13 @@
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
+
+mod bench;
 mod fake;
+mod leftovers;
+mod ns;
+mod process;
+mod rootless;

@@ -1,0 +1,146 @@
+//! What binds the function's process before its program runs, from the outside in: limits, identity,
+//! capabilities, Landlock, system calls.
+
+use std::io;
+
+use landlock::{
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, Scope,
+};
+use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::thread::{
+    CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set,
+    set_capabilities, set_capabilities_secure_bits, set_no_new_privs, set_thread_groups,
+    set_thread_res_gid, set_thread_res_uid,
+};
+
+use crate::sys;
+
+/// The user that a function runs as, inside.  [observed on AWS: `sbx_user1051`]
+pub(super) const FUNCTION_UID: u32 = 993;
+pub(super) const FUNCTION_GID: u32 = 990;
+
+/// Most processes and threads of one environment.  [Lambda quotas: 1 024]
+pub(super) const PROCESSES_MAX: u64 = 1_024;
+/// Most open files of one process.  [Lambda quotas: 1 024]
+const FILES_MAX: u64 = 1_024;
+const LOCKED_BYTES_MAX: u64 = 65_536;
+const STACK_BYTES: u64 = 8 << 20;
+const PENDING_SIGNALS_MAX: u64 = 1_024;
+
+/// Sets the resource limits. Where no cgroup limits memory, `data_bytes_max` limits what one
+/// process may allocate.
+pub(super) fn limits(data_bytes_max: Option<u64>) -> io::Result<()> {
+    let hard = |n: u64| Rlimit {
+        current: Some(n),
+        maximum: Some(n),
+    };
+    let table = [
+        (Resource::Nofile, hard(FILES_MAX)),
+        (Resource::Nproc, hard(PROCESSES_MAX)),
+        (Resource::Memlock, hard(LOCKED_BYTES_MAX)),
+        (Resource::Core, hard(0)),
+        (Resource::Msgqueue, hard(0)),
+        (Resource::Sigpending, hard(PENDING_SIGNALS_MAX)),
+        (Resource::Nice, hard(0)),
+        (Resource::Rtprio, hard(0)),
+        (
+            Resource::Stack,
+            Rlimit {
+                current: Some(STACK_BYTES),
+                maximum: None,
+            },
+        ),
+    ];
+    for (resource, limit) in table {
+        lower(resource, limit)?;
+    }
+    if let Some(bytes) = data_bytes_max {
+        lower(Resource::Data, hard(bytes))?;
+    }
+    Ok(())
+}
+
+/// A limit of the host that is lower already stays.
+fn lower(resource: Resource, wanted: Rlimit) -> io::Result<()> {
+    let now = rustix::process::getrlimit(resource);
+    let min = |a: Option<u64>, b: Option<u64>| match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
+    };
+    let maximum = min(wanted.maximum, now.maximum);
+    let limit = Rlimit {
+        current: min(wanted.current, maximum),
+        maximum,
+    };
+    Ok(setrlimit(resource, limit)?)
+}
+
+/// Becomes the unprivileged user and gives up every capability for good.
+pub(super) fn identity(rootless: bool) -> io::Result<()> {
+    sys::drop_bounding_set()?;
+    let locked = CapabilitiesSecureBits::NO_ROOT
+        | CapabilitiesSecureBits::NO_ROOT_LOCKED
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    set_capabilities_secure_bits(locked)?;
+    if !rootless {
+        become_id(FUNCTION_UID, FUNCTION_GID)?;
+    }
+    no_capabilities()
+}
+
+/// Takes both ids and no further groups.
+pub(super) fn become_id(uid: u32, gid: u32) -> io::Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    set_thread_groups(&[])?;
+    set_thread_res_gid(gid, gid, gid)?;
+    set_thread_res_uid(uid, uid, uid)?;
+    Ok(())
+}
+
+pub(super) fn no_capabilities() -> io::Result<()> {
+    clear_ambient_capability_set()?;
+    let none = CapabilitySet::empty();
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: none,
+            permitted: none,
+            inheritable: none,
+        },
+    )?;
+    Ok(set_no_new_privs(true)?)
+}
+
+/// A second wall behind the mounts: reading and executing everywhere, writing in `/tmp` and to
+/// device nodes only; no signals and no abstract sockets across the border of the environment.
+pub(super) fn landlock() -> Result<(), landlock::RulesetError> {
+    let abi = ABI::V6;
+    let all = AccessFs::from_all(abi);
+    let files: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)?
+        .scope(Scope::from_all(abi))?
+        .create()?;
+    let read = AccessFs::from_read(abi);
+    for (path, access) in [
+        ("/", read),
+        ("/tmp", all),
+        ("/proc", read | AccessFs::WriteFile),
+        ("/dev/null", files),
+        ("/dev/zero", files),
+        ("/dev/full", files),
+        ("/dev/random", files),
+        ("/dev/urandom", files),
+    ] {
+        if let Ok(fd) = PathFd::new(path) {
+            rules = rules.add_rule(PathBeneath::new(fd, access))?;
+        }
+    }
+    rules.restrict_self().map(drop)
+}

@@ -1,0 +1,395 @@
+//! The helper: a small process with one thread that makes and ends environments for the server.
+//!
+//! It is the server's own program started again. It forks, because the server must not: the server
+//! is big and has threads. It ends when the server's end of their socket closes, whatever the
+//! reason, and every environment ends with it.
+//!
+//! ```text
+//! server ──Request──▶ helper ──clone──▶ first process ──fork──▶ runtime
+//!    ▲ ◀───Event─────────┘                   │
+//!    └──────────────FromInit─────────────────┘
+//! ```
+
+mod cgroup;
+mod confine;
+mod environment;
+mod identity;
+mod proto;
+mod root;
+mod seccomp;
+
+pub(crate) use proto::{
+    Cgroups, Event, FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Request,
+    Start,
+};
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getrlimit, pidfd_send_signal, setrlimit,
+    setsid, waitid,
+};
+
+use self::cgroup::Run;
+use self::environment::Plan;
+use self::identity::{Identity, Slots};
+use self::root::Host;
+use self::seccomp::Filters;
+use crate::channel::{self, ChannelError};
+use crate::sys::{self, Side};
+
+/// The first argument that makes the program a helper.
+pub(crate) const MARKER: &str = "__sandbox-helper";
+
+/// How often a cgroup that the kernel still holds is tried again, and how many times.
+const REMOVE_AGAIN: Duration = Duration::from_millis(2);
+const REMOVE_TRIES_MAX: u32 = 500;
+
+/// Where no cgroup limits memory, one process may allocate this much more than the function's
+/// memory: interpreters reserve more than they touch. The server watches what is really used.
+const DATA_SLACK_BYTES: u64 = 1 << 30;
+
+/// Becomes the helper if the program was started as one, and then does not return.
+///
+/// Call it first thing in `main`, before there are threads.
+pub fn main_if_helper() {
+    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(MARKER)) {
+        let code = match serve() {
+            Ok(()) => 0,
+            Err(_) => 1,
+        };
+        std::process::exit(code);
+    }
+}
+
+/// One environment as the helper knows it.
+struct Environment {
+    pidfd: OwnedFd,
+    slot: u32,
+    is_reaped: bool,
+    is_stopping: bool,
+    remove_tries: u32,
+}
+
+struct Helper {
+    control: OwnedFd,
+    run: Run,
+    identity: Identity,
+    host: Host,
+    filters: Filters,
+    slots: Slots,
+    environments: BTreeMap<String, Environment>,
+}
+
+fn serve() -> io::Result<()> {
+    let control = sys::control_socket()?;
+    let null = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open("/dev/null")?;
+    sys::dup_to(null.as_fd(), 0)?;
+    drop(null);
+    sys::close_all_but(&[control.as_fd()])?;
+    // Not in the terminal's process group: the server decides when it ends.
+    let _ = setsid();
+    let _ = rustix::thread::set_name(c"kiln-sandbox");
+    raise_open_files();
+    let mut helper = match Helper::open(control.try_clone()?) {
+        Ok(helper) => helper,
+        Err(problem) => {
+            let hello = Hello {
+                problem: Some(problem),
+                rootless: !rustix::process::geteuid().is_root(),
+                cgroups: Cgroups::default(),
+                cgroup_notes: Vec::new(),
+                landlock_abi: sys::landlock_abi(),
+            };
+            return channel::send(&control, &Event::Hello(hello), &[]).map_err(io::Error::other);
+        }
+    };
+    drop(control);
+    let hello = helper.hello();
+    helper.tell(&Event::Hello(hello));
+    while helper.step() {}
+    helper.end_all();
+    Ok(())
+}
+
+/// An environment costs a few descriptors here; the soft limit of a shell is low.
+fn raise_open_files() {
+    let now = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: now.maximum,
+        maximum: now.maximum,
+    };
+    // Staying at the old limit means fewer environments, nothing worse.
+    let _ = setrlimit(Resource::Nofile, raised);
+}
+
+impl Helper {
+    fn open(control: OwnedFd) -> Result<Helper, String> {
+        let run = Run::open(&run_name());
+        let identity = Identity::take()?;
+        identity.try_out()?;
+        Ok(Helper {
+            control,
+            run,
+            slots: Slots::default(),
+            identity,
+            host: Host::look(),
+            filters: Filters::compile().map_err(|e| format!("system call filter: {e}"))?,
+            environments: BTreeMap::new(),
+        })
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            problem: None,
+            rootless: self.identity.is_rootless(),
+            cgroups: self.run.info.clone(),
+            cgroup_notes: self.run.notes.clone(),
+            landlock_abi: sys::landlock_abi(),
+        }
+    }
+
+    fn tell(&self, event: &Event) {
+        // If the server is gone, the next wait shows it.
+        let _ = channel::send(&self.control, event, &[]);
+    }
+
+    /// Waits for something to do and does it. False when the server is gone.
+    fn step(&mut self) -> bool {
+        let ids: Vec<String> = self
+            .environments
+            .iter()
+            .filter(|(_, e)| !e.is_reaped)
+            .map(|(id, _)| id.clone())
+            .collect();
+        let retry = self
+            .environments
+            .values()
+            .any(|e| e.is_reaped && e.is_stopping);
+        let mut fds = vec![PollFd::new(&self.control, PollFlags::IN)];
+        fds.extend(
+            ids.iter()
+                .filter_map(|id| self.environments.get(id))
+                .map(|e| PollFd::new(&e.pidfd, PollFlags::IN)),
+        );
+        let wait = Timespec {
+            tv_sec: 0,
+            tv_nsec: REMOVE_AGAIN.subsec_nanos().into(),
+        };
+        match poll(&mut fds, retry.then_some(&wait)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return false,
+        }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let asked = ready.next().unwrap_or(false);
+        let ended: Vec<&String> = ready
+            .zip(&ids)
+            .filter_map(|(ready, id)| ready.then_some(id))
+            .collect();
+        drop(fds);
+        for id in ended {
+            if let Some(environment) = self.environments.get_mut(id) {
+                environment.reap();
+            }
+        }
+        self.remove_stopped();
+        !asked || self.answer()
+    }
+
+    /// Takes one request. False when the server is gone.
+    fn answer(&mut self) -> bool {
+        match channel::receive::<Request>(&self.control) {
+            Ok((Request::Start(start), fds)) => {
+                if let Err(reason) = self.start(&start, fds) {
+                    let id = start.id;
+                    self.tell(&Event::NotStarted { id, reason });
+                }
+                true
+            }
+            Ok((Request::Stop { id }, _)) => {
+                match self.environments.get_mut(&id) {
+                    Some(environment) => {
+                        environment.is_stopping = true;
+                        environment.kill();
+                        self.remove_stopped();
+                    }
+                    None => self.tell(&Event::Gone { id }),
+                }
+                true
+            }
+            Err(ChannelError::WouldBlock) => true,
+            // A message that cannot be read is a bug in the server; going on could leak what it
+            // asked to stop.
+            Err(_) => false,
+        }
+    }
+
+    fn start(&mut self, start: &Start, fds: Vec<OwnedFd>) -> Result<(), String> {
+        let Ok([text, framed, server]) = <[OwnedFd; 3]>::try_from(fds) else {
+            return Err("three descriptors belong to a start".to_owned());
+        };
+        if self.environments.contains_key(&start.id) {
+            return Err(format!("environment {} exists", start.id));
+        }
+        let slot = self.slots.take().ok_or("no user id is left")?;
+        let cgroups = &self.run.info;
+        let begun = cgroups
+            .create(&start.id, start.memory_bytes)
+            .map_err(|e| format!("cgroup of {}: {e}", start.id))
+            .and_then(|()| self.clone_environment(start, slot, (text, framed, server)));
+        match begun {
+            Ok((pid, environment)) => {
+                let id = start.id.clone();
+                let told = channel::send(
+                    &self.control,
+                    &Event::Started {
+                        id: id.clone(),
+                        pid,
+                    },
+                    &[environment.pidfd.as_fd()],
+                );
+                self.environments.insert(id, environment);
+                // If the server is gone, the next wait shows it.
+                drop(told);
+                Ok(())
+            }
+            Err(reason) => {
+                self.run.info.try_remove(&start.id);
+                self.slots.give_back(slot);
+                Err(reason)
+            }
+        }
+    }
+
+    fn clone_environment(
+        &self,
+        start: &Start,
+        slot: u32,
+        (text, framed, server): (OwnedFd, OwnedFd, OwnedFd),
+    ) -> Result<(u32, Environment), String> {
+        let say =
+            |e: root::Failure| format!("{}: {}", e.step, io::Error::from_raw_os_error(e.errno));
+        let trees = self.host.trees(&start.mounts).map_err(say)?;
+        let (go, hold) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
+        let cgroups = &self.run.info;
+        let target = cgroups.clone_target(&start.id).map_err(|e| e.to_string())?;
+        let flags = identity::NAMESPACES;
+        let plan = Plan {
+            start,
+            host: &self.host,
+            trees,
+            filters: &self.filters,
+            rootless: self.identity.is_rootless(),
+            data_bytes_max: cgroups
+                .memory
+                .is_none()
+                .then(|| start.memory_bytes + DATA_SLACK_BYTES),
+            text,
+            framed,
+            server,
+            go,
+        };
+        let side = sys::clone_into(flags, target.as_ref().map(AsFd::as_fd))
+            .map_err(|e| format!("clone: {e}"))?;
+        let Side::Parent { pid, pidfd } = side else {
+            drop(hold);
+            environment::run(&plan)
+        };
+        drop(plan);
+        let environment = Environment {
+            pidfd,
+            slot,
+            is_reaped: false,
+            is_stopping: false,
+            remove_tries: 0,
+        };
+        let ready = self
+            .identity
+            .map(pid, slot)
+            .and_then(|()| cgroups.enter(&start.id, pid))
+            .and_then(|()| Ok(rustix::io::write(&hold, b"1").map(drop)?));
+        if let Err(error) = ready {
+            let mut environment = environment;
+            environment.kill();
+            environment.reap();
+            return Err(format!("hand over to {}: {error}", start.id));
+        }
+        Ok((pid, environment))
+    }
+
+    /// Gives back what stopped environments held, as soon as the kernel lets it go.
+    fn remove_stopped(&mut self) {
+        let cgroups = &self.run.info;
+        let mut gone = Vec::new();
+        for (id, environment) in &mut self.environments {
+            if environment.is_reaped && environment.is_stopping {
+                environment.remove_tries += 1;
+                if cgroups.try_remove(id) || environment.remove_tries > REMOVE_TRIES_MAX {
+                    gone.push(id.clone());
+                }
+            }
+        }
+        for id in gone {
+            if let Some(environment) = self.environments.remove(&id) {
+                self.slots.give_back(environment.slot);
+            }
+            self.tell(&Event::Gone { id });
+        }
+    }
+
+    /// The server is gone: nothing may stay.
+    fn end_all(&mut self) {
+        for environment in self.environments.values() {
+            environment.kill();
+        }
+        for (id, environment) in &mut self.environments {
+            environment.reap();
+            let mut tries = 0;
+            while !self.run.info.try_remove(id) && tries < REMOVE_TRIES_MAX {
+                tries += 1;
+                std::thread::sleep(REMOVE_AGAIN);
+            }
+        }
+        self.run.remove();
+    }
+}
+
+impl Environment {
+    fn kill(&self) {
+        if !self.is_reaped {
+            // Fails only if it ended by itself.
+            let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        }
+    }
+
+    /// Waits for the end of the first process; that is the end of all in its PID namespace.
+    fn reap(&mut self) {
+        if !self.is_reaped {
+            let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
+            self.is_reaped = true;
+        }
+    }
+}
+
+/// Differs from that of every other run, living or dead.
+fn run_name() -> String {
+    let pid = Pid::as_raw(Some(rustix::process::getpid()));
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Field 22, start time in ticks; the name in field 2 may hold blanks and ends with `)`.
+    let since = stat
+        .rsplit(')')
+        .next()
+        .and_then(|rest| rest.split_whitespace().nth(19))
+        .unwrap_or("0");
+    format!("{pid}-{since}")
+}

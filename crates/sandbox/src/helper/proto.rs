@@ -1,0 +1,106 @@
+//! What the server, the helper and the first process of an environment say to each other.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Server to helper.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    /// With three descriptors: the writing ends of the text and framed pipes and the socket over
+    /// which the first process reports [`FromInit`].
+    Start(Box<Start>),
+    /// Kill, reap, remove the cgroup, then say [`Event::Gone`].
+    Stop { id: String },
+}
+
+/// An environment to make.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub(crate) id: String,
+    pub(crate) argv: Vec<String>,
+    /// `NAME=value`
+    pub(crate) env: Vec<String>,
+    /// Directory of the host, path inside.
+    pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
+    pub(crate) memory_bytes: u64,
+    pub(crate) tmp_bytes: u64,
+    pub(crate) reaches_kiln: bool,
+}
+
+/// Helper to server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Event {
+    /// First of all.
+    Hello(Hello),
+    /// With one descriptor: the pidfd of the environment's first process.
+    Started {
+        id: String,
+        pid: u32,
+    },
+    NotStarted {
+        id: String,
+        reason: String,
+    },
+    Gone {
+        id: String,
+    },
+}
+
+/// What the helper found and can do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// Why no environment can be made at all.
+    pub(crate) problem: Option<String>,
+    pub(crate) rootless: bool,
+    pub(crate) cgroups: Cgroups,
+    /// Why a controller is missing, if one is.
+    pub(crate) cgroup_notes: Vec<String>,
+    /// 0 if the kernel has none.
+    pub(crate) landlock_abi: u8,
+}
+
+/// Where the cgroups of this run are; an environment's is a directory named by its id in each.
+/// With version 2 the three are the same place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Cgroups {
+    /// 1, 2 or 0 for none.
+    pub(crate) version: u8,
+    pub(crate) memory: Option<PathBuf>,
+    pub(crate) cpu: Option<PathBuf>,
+    pub(crate) pids: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// Each directory once.
+    pub(crate) fn directories(&self) -> Vec<&PathBuf> {
+        let mut all: Vec<_> = [&self.memory, &self.cpu, &self.pids]
+            .into_iter()
+            .flatten()
+            .collect();
+        all.dedup();
+        all
+    }
+}
+
+/// First process of an environment to server.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromInit {
+    /// The runtime was started. With the listener of the Runtime API, then that of Kiln's endpoint
+    /// if the environment reaches it.
+    Started,
+    /// Making the environment failed at this step.
+    Failed { step: String, errno: i32 },
+    /// The program could not be executed.
+    BadEntrypoint { errno: i32 },
+    /// The runtime ended.
+    Exited { code: Option<i32>, signal: i32 },
+}
+
+/// The environment's own address for the Runtime API.  [observed on AWS]
+pub(crate) const LINK_LOCAL: std::net::Ipv4Addr = std::net::Ipv4Addr::new(169, 254, 100, 1);
+pub(crate) const RUNTIME_API_PORT: u16 = 9001;
+/// Kiln's endpoint as seen from inside.
+pub(crate) const KILN_PORT: u16 = 4566;
+/// The descriptor of the framed log inside.
+pub(crate) const FRAMED_FD: i32 = 3;

@@ -1,0 +1,191 @@
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Exit, Memory};
+use rustix::process::{Signal, pidfd_send_signal};
+use tasks::Tasks;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::oneshot;
+
+use super::backend;
+use super::link::Link;
+use super::meter::Meter;
+use crate::StartError;
+use crate::channel::{self, ChannelError};
+use crate::helper::{Cgroups, FromInit};
+use crate::{running, sys};
+
+/// How often memory is measured where no cgroup limits it.
+const WATCH_EVERY: Duration = Duration::from_millis(50);
+
+/// One environment of the helper, seen from the server.
+pub(super) struct Body {
+    id: String,
+    link: Arc<Link>,
+    pidfd: OwnedFd,
+    socket: AsyncFd<OwnedFd>,
+    meter: Meter,
+    memory: Option<Memory>,
+    tasks: Tasks,
+    exit: Option<Exit>,
+    is_gone: bool,
+    /// Dropping it ends the relay.
+    relay: Option<oneshot::Sender<()>>,
+}
+
+impl Body {
+    pub(super) fn new(
+        id: String,
+        link: Arc<Link>,
+        pid: u32,
+        pidfd: OwnedFd,
+        socket: OwnedFd,
+        cgroups: &Cgroups,
+        tasks: &Tasks,
+    ) -> Result<Body, StartError> {
+        let meter = Meter::open(cgroups, &id, pid);
+        Ok(Body {
+            socket: sys::watch(socket, Interest::READABLE).map_err(backend)?,
+            id,
+            link,
+            pidfd,
+            meter,
+            memory: None,
+            tasks: tasks.clone(),
+            exit: None,
+            is_gone: false,
+            relay: None,
+        })
+    }
+
+    /// Waits for the first process to tell how far it came.
+    pub(super) async fn first_word(&mut self) -> Result<(FromInit, Vec<OwnedFd>), StartError> {
+        self.hear().await.map_err(|error| {
+            let why = match error {
+                ChannelError::Closed => "it was killed".to_owned(),
+                other => other.to_string(),
+            };
+            backend(format!("the environment could not be made: {why}"))
+        })
+    }
+
+    /// Cancel-safe: nothing is taken before it is given out.
+    async fn hear(&self) -> Result<(FromInit, Vec<OwnedFd>), ChannelError> {
+        loop {
+            let Ok(mut ready) = self.socket.readable().await else {
+                return Err(ChannelError::Closed);
+            };
+            match channel::receive(self.socket.get_ref()) {
+                Err(ChannelError::WouldBlock) => ready.clear_ready(),
+                other => return other,
+            }
+        }
+    }
+
+    pub(super) fn limit_to(&mut self, memory: Memory) {
+        self.memory = Some(memory);
+    }
+
+    /// Resolves when the environment is gone.
+    pub(super) fn relay_guard(&mut self) -> oneshot::Receiver<()> {
+        let (guard, gone) = oneshot::channel();
+        self.relay = Some(guard);
+        gone
+    }
+
+    fn kill(&self) {
+        // Fails only if it ended by itself.
+        let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
+    }
+
+    /// Kills everything and waits until it is gone.
+    pub(super) async fn finish(&mut self) {
+        if !self.is_gone {
+            self.kill();
+            self.link.stop(&self.id).await;
+            self.is_gone = true;
+            self.relay = None;
+        }
+    }
+
+    /// Kills an environment that uses more than it may, where the kernel does not.
+    async fn watch(&self) -> Exit {
+        let Some(memory) = self.memory.filter(|_| self.meter.needs_watching()) else {
+            return std::future::pending().await;
+        };
+        loop {
+            self.tasks.clock().sleep(WATCH_EVERY).await;
+            if self.meter.used_mib() > Some(memory.mib()) {
+                self.kill();
+                return Exit::OutOfMemory;
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl running::Body for Body {
+    async fn exited(&mut self) -> Exit {
+        if let Some(exit) = self.exit {
+            return exit;
+        }
+        let said = tokio::select! {
+            biased;
+            said = self.hear() => said,
+            exit = self.watch() => {
+                self.exit = Some(exit);
+                return exit;
+            }
+        };
+        let exit = match said {
+            Ok((
+                FromInit::Exited {
+                    code: Some(code), ..
+                },
+                _,
+            )) => Exit::Code(code),
+            Ok((FromInit::Exited { signal, .. }, _)) => Exit::Signal(signal),
+            // The first process itself was killed.
+            _ => Exit::Signal(Signal::KILL.as_raw()),
+        };
+        let killed = exit == Exit::Signal(Signal::KILL.as_raw());
+        let exit = if killed && self.meter.out_of_memory() {
+            Exit::OutOfMemory
+        } else {
+            exit
+        };
+        self.exit = Some(exit);
+        exit
+    }
+
+    fn init_done(&mut self) {
+        if let Some(memory) = self.memory {
+            self.meter.limit_cpu(memory.millicores());
+        }
+        self.meter.init_done();
+    }
+
+    fn memory_max_mib(&mut self) -> Option<u32> {
+        let peak = self.meter.peak_mib()?;
+        let limit = self.memory.map_or(u32::MAX, Memory::mib);
+        Some(peak.min(limit))
+    }
+
+    async fn end(&mut self) {
+        self.finish().await;
+    }
+}
+
+impl Drop for Body {
+    fn drop(&mut self) {
+        if !self.is_gone {
+            self.kill();
+            let (link, id) = (self.link.clone(), std::mem::take(&mut self.id));
+            self.tasks
+                .spawn("sandbox-stop", async move { link.stop(&id).await });
+        }
+    }
+}

@@ -1,0 +1,118 @@
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::helper::Cgroups;
+use crate::meter::{peak_rss_mib, rss_mib_below};
+
+/// CPU time is granted in periods this long.  [observed on AWS: 20 ms]
+const CPU_PERIOD_US: u64 = 20_000;
+/// The kernel grants no less in one period.
+const CPU_QUOTA_US_MIN: u64 = 1_000;
+
+/// Measures and limits one environment from the server's side.
+pub(super) struct Meter {
+    pid: u32,
+    version: u8,
+    cpu: Option<PathBuf>,
+    memory: Option<PathBuf>,
+    /// Kept open: it is read after every call.
+    peak: Option<File>,
+    /// Pages of files that were read during init. They count in the group but are the host's cache.
+    file_cache_bytes: u64,
+}
+
+impl Meter {
+    pub(super) fn open(cgroups: &Cgroups, id: &str, pid: u32) -> Meter {
+        let memory = cgroups.memory.as_ref().map(|dir| dir.join(id));
+        let name = match cgroups.version {
+            2 => "memory.peak",
+            _ => "memory.max_usage_in_bytes",
+        };
+        Meter {
+            pid,
+            version: cgroups.version,
+            cpu: cgroups.cpu.as_ref().map(|dir| dir.join(id)),
+            peak: memory
+                .as_ref()
+                .and_then(|dir| File::open(dir.join(name)).ok()),
+            memory,
+            file_cache_bytes: 0,
+        }
+    }
+
+    /// Without a cgroup only the server's own look at the processes limits memory.
+    pub(super) fn needs_watching(&self) -> bool {
+        self.memory.is_none()
+    }
+
+    /// Resident memory of all processes now.
+    pub(super) fn used_mib(&self) -> Option<u32> {
+        rss_mib_below(self.pid)
+    }
+
+    pub(super) fn limit_cpu(&self, millicores: u32) {
+        let Some(dir) = &self.cpu else { return };
+        let quota = (u64::from(millicores) * CPU_PERIOD_US / 1_000).max(CPU_QUOTA_US_MIN);
+        let done = if self.version == 2 {
+            fs::write(dir.join("cpu.max"), format!("{quota} {CPU_PERIOD_US}"))
+        } else {
+            fs::write(dir.join("cpu.cfs_period_us"), CPU_PERIOD_US.to_string())
+                .and_then(|()| fs::write(dir.join("cpu.cfs_quota_us"), quota.to_string()))
+        };
+        if let Err(error) = done {
+            tracing::warn!(%error, group = %dir.display(), "the CPU share could not be set");
+        }
+    }
+
+    /// Whether the kernel killed a process of the environment for its memory.
+    pub(super) fn out_of_memory(&self) -> bool {
+        let name = match self.version {
+            2 => "memory.events",
+            _ => "memory.oom_control",
+        };
+        self.memory
+            .as_ref()
+            .and_then(|dir| field(&dir.join(name), "oom_kill"))
+            .is_some_and(|kills| kills > 0)
+    }
+
+    pub(super) fn init_done(&mut self) {
+        let Some(dir) = &self.memory else { return };
+        let stat = dir.join("memory.stat");
+        let names = match self.version {
+            2 => ["inactive_file", "active_file"],
+            _ => ["total_inactive_file", "total_active_file"],
+        };
+        self.file_cache_bytes = names.iter().filter_map(|name| field(&stat, name)).sum();
+    }
+
+    pub(super) fn peak_mib(&self) -> Option<u32> {
+        let Some(peak) = &self.peak else {
+            return rss_peak(self.pid);
+        };
+        let mut text = [0; 24];
+        let length = peak.read_at(&mut text, 0).ok()?;
+        let text = std::str::from_utf8(text.get(..length)?).ok()?;
+        let bytes: u64 = text.trim().parse().ok()?;
+        let bytes = bytes.saturating_sub(self.file_cache_bytes);
+        u32::try_from(bytes.div_ceil(1 << 20)).ok()
+    }
+}
+
+/// The largest peak of one process stands in for the peak of all.
+fn rss_peak(init: u32) -> Option<u32> {
+    crate::meter::below(init)
+        .into_iter()
+        .filter_map(peak_rss_mib)
+        .max()
+}
+
+/// `name 123`
+fn field(path: &Path, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    text.lines().find_map(|line| {
+        let (key, value) = line.split_once(' ')?;
+        (key == name).then(|| value.trim().parse().ok())?
+    })
+}

@@ -1,0 +1,53 @@
+//! Carries connections from inside an environment to Kiln's own API, and nowhere else.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tasks::Tasks;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, oneshot};
+
+/// Most connections of one environment at a time; further ones wait in the kernel's queue.
+const CONNECTIONS_MAX: usize = 64;
+
+/// After a failed accept, so that a lack of descriptors does not become a busy loop.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Runs until the environment is `gone`.
+pub(super) async fn serve(
+    listener: TcpListener,
+    endpoint: SocketAddr,
+    mut gone: oneshot::Receiver<()>,
+    tasks: Tasks,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accept = async {
+            let place = places.clone().acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
+            biased;
+            _ = &mut gone => return,
+            both = accept => both,
+        };
+        let Ok((inside, _)) = accepted else {
+            tasks.clock().sleep(PAUSE).await;
+            continue;
+        };
+        tasks.spawn("kiln-relay-connection", async move {
+            let _place = place;
+            carry(inside, endpoint).await;
+        });
+    }
+}
+
+async fn carry(mut inside: TcpStream, endpoint: SocketAddr) {
+    // Either side closing ends both; there is nobody to tell an error to.
+    if let Ok(mut outside) = TcpStream::connect(endpoint).await {
+        let _ = inside.set_nodelay(true);
+        let _ = outside.set_nodelay(true);
+        let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
+    }
+}

@@ -1,0 +1,263 @@
+//! Plain child processes: no isolation at all, and it says so. For hosts without namespaces and as
+//! the weak counterpart that shows that an escape test can succeed.
+//!
+//! Differs: the mounts of a spec do not exist; the paths in `argv` and `env` that begin with the
+//! inside of a mount are rewritten to its directory on the host.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::Exit;
+use runtime_api::Session;
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use tasks::Tasks;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
+
+use crate::meter::peak_rss_mib;
+use crate::output::{Streams, pipe};
+use crate::running::{Body, Running};
+use crate::sys;
+use crate::{
+    Enforcement, Environment, EnvironmentSpec, Isolation, LimitState, Mount, Sandbox, StartError,
+};
+
+pub struct Process {
+    tasks: Tasks,
+    endpoint: Option<SocketAddr>,
+}
+
+/// A backend without isolation. `endpoint` is where Kiln's own API listens.
+pub fn open(endpoint: Option<SocketAddr>, tasks: &Tasks) -> Arc<dyn Sandbox> {
+    Arc::new(Process {
+        tasks: tasks.clone(),
+        endpoint,
+    })
+}
+
+#[async_trait]
+impl Sandbox for Process {
+    fn isolation(&self) -> Isolation {
+        let missing = [
+            "file system",
+            "processes",
+            "network",
+            "user",
+            "system calls",
+            "memory limit",
+            "cpu limit",
+            "process limit",
+            "/tmp quota",
+        ];
+        let items = missing.map(|what| Enforcement {
+            what: what.to_owned(),
+            state: LimitState::Missing,
+            detail: "the process backend isolates nothing; use the ns backend".to_owned(),
+        });
+        Isolation {
+            backend: "process".to_owned(),
+            items: items.into(),
+        }
+    }
+
+    fn kiln_endpoint(&self) -> Option<SocketAddr> {
+        self.endpoint
+    }
+
+    async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError> {
+        let clock = self.tasks.clock().clone();
+        let begin = clock.monotonic();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .map_err(backend)?;
+        let api = listener.local_addr().map_err(backend)?;
+        let (text, text_end) = pipe().map_err(backend)?;
+        let (framed, framed_end) = pipe().map_err(backend)?;
+        let streams =
+            Streams::new(text, framed, spec.output.clone(), clock.clone()).map_err(backend)?;
+        let limit = spec.init_limit;
+        let body = self
+            .tasks
+            .blocking(move || spawn(&spec, api, &text_end, &framed_end))
+            .await
+            .map_err(|e| StartError::Backend(e.to_string()))??;
+        let (session, handle) = Session::new();
+        self.tasks.spawn("runtime-api", session.serve(listener));
+        let started = clock.monotonic();
+        let times = (started, started.since(begin));
+        let running = Running::begin(Box::new(body), handle, streams, clock, times, limit).await?;
+        Ok(Box::new(running))
+    }
+
+    async fn shutdown(&self, _grace: Duration) {}
+}
+
+fn backend(error: impl std::fmt::Display) -> StartError {
+    StartError::Backend(error.to_string())
+}
+
+fn spawn(
+    spec: &EnvironmentSpec,
+    api: SocketAddr,
+    text: &OwnedFd,
+    framed: &OwnedFd,
+) -> Result<Child, StartError> {
+    let outside = |text: &str| rewritten(text, &spec.mounts);
+    let mut argv = spec.argv.iter().map(|a| outside(a));
+    let path = argv.next().unwrap_or_default();
+    let bad = |reason: std::io::Error| StartError::BadEntrypoint {
+        path: spec.argv.first().cloned().unwrap_or_default(),
+        reason: reason.to_string(),
+    };
+    let mut command = process::Command::new(&path);
+    command
+        .args(argv)
+        .env_clear()
+        .envs(
+            spec.env
+                .iter()
+                .map(|(k, v)| (k, rewritten_list(v, &spec.mounts))),
+        )
+        .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
+        // A fourth descriptor would need code between fork and exec. Nothing is read from stdin in
+        // Lambda, so the framed pipe takes its place.
+        .env("_LAMBDA_TELEMETRY_LOG_FD", "0")
+        .stdin(framed.try_clone().map_err(backend)?)
+        .stdout(text.try_clone().map_err(backend)?)
+        .stderr(text.try_clone().map_err(backend)?)
+        .process_group(0);
+    let task = Path::new("/var/task");
+    if let Some(mount) = spec.mounts.iter().find(|m| m.inside == task) {
+        command.current_dir(&mount.host);
+    }
+    let child = command.spawn().map_err(bad)?;
+    Child::new(child).map_err(backend)
+}
+
+/// `/var/task/x` becomes the path on the host; other text stays.
+fn rewritten(text: &str, mounts: &[Mount]) -> String {
+    let path = Path::new(text);
+    mounts
+        .iter()
+        .find_map(|mount| {
+            let rest = path.strip_prefix(&mount.inside).ok()?;
+            let full = if rest.as_os_str().is_empty() {
+                mount.host.clone()
+            } else {
+                mount.host.join(rest)
+            };
+            Some(full.to_string_lossy().into_owned())
+        })
+        .unwrap_or_else(|| text.to_owned())
+}
+
+/// The same for each part of a list separated by colons.
+fn rewritten_list(text: &str, mounts: &[Mount]) -> String {
+    let parts: Vec<_> = text.split(':').map(|p| rewritten(p, mounts)).collect();
+    parts.join(":")
+}
+
+/// The runtime's process and its group.
+struct Child {
+    child: process::Child,
+    pid: Pid,
+    pidfd: AsyncFd<OwnedFd>,
+    exit: Option<Exit>,
+}
+
+impl Child {
+    fn new(child: process::Child) -> io::Result<Child> {
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let pid = pid.ok_or(Errno::SRCH)?;
+        let pidfd = pidfd_open(pid, PidfdFlags::NONBLOCK)?;
+        Ok(Child {
+            child,
+            pid,
+            pidfd: sys::watch(pidfd, Interest::READABLE)?,
+            exit: None,
+        })
+    }
+
+    fn kill_group(&self) {
+        // The group may be gone already, which is what is wanted.
+        let _ = kill_process_group(self.pid, Signal::KILL);
+    }
+}
+
+#[async_trait]
+impl Body for Child {
+    async fn exited(&mut self) -> Exit {
+        if let Some(exit) = self.exit {
+            return exit;
+        }
+        let exit = match self.pidfd.readable().await {
+            Ok(_) => self
+                .child
+                .wait()
+                .map(|status| match (status.code(), status.signal()) {
+                    (Some(code), _) => Exit::Code(code),
+                    (None, signal) => Exit::Signal(signal.unwrap_or(0)),
+                }),
+            Err(error) => Err(error),
+        };
+        let exit = exit.unwrap_or(Exit::Signal(0));
+        self.exit = Some(exit);
+        exit
+    }
+
+    fn init_done(&mut self) {}
+
+    fn memory_max_mib(&mut self) -> Option<u32> {
+        peak_rss_mib(self.child.id())
+    }
+
+    async fn end(&mut self) {
+        self.kill_group();
+        self.exited().await;
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.exit.is_none() {
+            self.kill_group();
+            // Reaps it if it is gone by now; else it stays a zombie until the server ends.
+            let _ = self.child.try_wait();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_paths_below_a_mount_are_rewritten() {
+        let mounts =
+            [("/data/code", "/var/task"), ("/data/rt", "/var/runtime")].map(|(h, i)| Mount {
+                host: h.into(),
+                inside: i.into(),
+            });
+        for (from, to) in [
+            ("/var/task", "/data/code"),
+            ("/var/task/bin/x", "/data/code/bin/x"),
+            ("/var/tasks/x", "/var/tasks/x"),
+            ("handler.main", "handler.main"),
+            (
+                "/var/runtime:/usr/lib:/var/task/lib",
+                "/data/rt:/usr/lib:/data/code/lib",
+            ),
+        ] {
+            assert_eq!(rewritten_list(from, &mounts), to);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! An environment whose processes run: what all backends with real processes share.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Call, Concluded, Ending, Exit, Unfinished};
+use runtime_api::{InitEnd, Reply, SessionHandle};
+use tasks::{Clock, Mono};
+
+use crate::output::Streams;
+use crate::{Answer, Environment, InitReport, StartError};
+
+/// How long an answer and the end of the process that gave it may be apart and still be told apart
+/// rightly: the two arrive over different sockets.
+const SETTLE: Duration = Duration::from_millis(20);
+
+/// The processes of one environment. Dropping it kills them without waiting.
+#[async_trait]
+pub(crate) trait Body: Send {
+    /// Returns when the runtime ended; the same again if asked again. Cancel-safe.
+    async fn exited(&mut self) -> Exit;
+
+    /// The runtime is ready: what is allowed only during init ends here.
+    fn init_done(&mut self);
+
+    /// Peak memory of all processes so far.
+    fn memory_max_mib(&mut self) -> Option<u32>;
+
+    /// Kills all processes, waits for their end and gives everything back.
+    /// Harmless if repeated.
+    async fn end(&mut self);
+}
+
+pub(crate) struct Running {
+    body: Box<dyn Body>,
+    session: SessionHandle,
+    streams: Streams,
+    clock: Clock,
+    init: InitReport,
+}
+
+/// What the wait for init ended with.
+enum Begin {
+    Said(InitEnd),
+    Exited(Exit),
+    TimedOut,
+}
+
+impl Running {
+    /// Waits until the runtime, started at `since`, asks for its first event. An environment that
+    /// does not get there is ended before this returns.
+    pub(crate) async fn begin(
+        body: Box<dyn Body>,
+        session: SessionHandle,
+        streams: Streams,
+        clock: Clock,
+        times: (Mono, Duration),
+        limit: Duration,
+    ) -> Result<Running, StartError> {
+        let (since, setup) = times;
+        let mut running = Running {
+            body,
+            session,
+            streams,
+            clock,
+            init: InitReport {
+                duration: Duration::ZERO,
+                setup,
+            },
+        };
+        let end = running.wait_for_init(limit).await;
+        running.streams.drain();
+        let took = running.clock.monotonic().since(since);
+        let failure = match end {
+            Begin::Said(InitEnd::Ready) => {
+                running.init.duration = took;
+                running.body.init_done();
+                return Ok(running);
+            }
+            Begin::Said(InitEnd::Failed(error)) => StartError::InitFailed { error, took },
+            Begin::Exited(exit) => StartError::InitExited { exit, took },
+            Begin::TimedOut => StartError::InitTimedOut { waited: limit },
+        };
+        running.body.end().await;
+        running.streams.drain();
+        Err(failure)
+    }
+
+    async fn wait_for_init(&mut self, limit: Duration) -> Begin {
+        let (session, clock) = (&mut self.session, &self.clock);
+        let first = tokio::select! {
+            biased;
+            end = session.init_end() => return Begin::Said(end),
+            exit = self.body.exited() => Begin::Exited(exit),
+            () = clock.sleep(limit) => Begin::TimedOut,
+            _ = self.streams.pump() => return Begin::TimedOut, // it never returns
+        };
+        // A runtime that reports an init error ends right after; the report may still be on its way.
+        match clock.timeout(SETTLE, session.init_end()).await {
+            Ok(InitEnd::Failed(error)) => Begin::Said(InitEnd::Failed(error)),
+            _ => first,
+        }
+    }
+
+    async fn run(&mut self, call: Call, limit: Duration) -> Ending {
+        let clock = &self.clock;
+        let mut reply = std::pin::pin!(self.session.invoke(call));
+        let first = tokio::select! {
+            biased;
+            reply = &mut reply => Ok(reply),
+            exit = self.body.exited() => Err(Unfinished::Crashed(exit)),
+            () = clock.sleep(limit) => Err(Unfinished::TimedOut),
+            _ = self.streams.pump() => Err(Unfinished::TimedOut), // it never returns
+        };
+        match first {
+            // A broken-off answer is mostly the first sign of a crash.
+            Ok(Reply::Truncated) => match clock.timeout(SETTLE, self.body.exited()).await {
+                Ok(exit) => Err(Unfinished::Crashed(exit)),
+                Err(_) => Err(Unfinished::Truncated),
+            },
+            Ok(reply) => ending(reply),
+            Err(Unfinished::Crashed(exit)) => match clock.timeout(SETTLE, reply).await {
+                Ok(answered @ (Reply::Response(_) | Reply::Error(_))) => ending(answered),
+                _ => Err(Unfinished::Crashed(exit)),
+            },
+            Err(other) => Err(other),
+        }
+    }
+}
+
+fn ending(reply: Reply) -> Ending {
+    match reply {
+        Reply::Response(payload) => Ok(Concluded::Success(payload)),
+        Reply::Error(error) => Ok(Concluded::Error(error)),
+        Reply::TooLarge => Err(Unfinished::ResponseTooLarge),
+        Reply::Truncated => Err(Unfinished::Truncated),
+    }
+}
+
+#[async_trait]
+impl Environment for Running {
+    fn init(&self) -> &InitReport {
+        &self.init
+    }
+
+    async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
+        let begin = self.clock.monotonic();
+        let ending = self.run(call, limit).await;
+        let duration = self.clock.monotonic().since(begin);
+        self.streams.drain();
+        Answer {
+            ending,
+            duration,
+            memory_max_mib: self.body.memory_max_mib(),
+        }
+    }
+
+    async fn lost(&mut self) -> Exit {
+        let exit = tokio::select! {
+            biased;
+            exit = self.body.exited() => exit,
+            _ = self.streams.pump() => Exit::Code(0), // it never returns
+        };
+        self.streams.drain();
+        exit
+    }
+
+    async fn stop(mut self: Box<Self>) {
+        self.body.end().await;
+        self.streams.drain();
+    }
+}

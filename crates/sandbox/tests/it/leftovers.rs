@@ -1,0 +1,199 @@
+//! Nothing of an environment stays, whatever way it or its server ended.
+
+use std::io::{BufRead, BufReader, Lines, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use crate::bench::{code_dir, namespaces, probe};
+
+/// Longest wait for the kernel and the helper to clean up; they take milliseconds.
+const TRIES: u32 = 1_000;
+const TRY_EVERY: Duration = Duration::from_millis(10);
+
+struct Server {
+    child: Child,
+    stdin: ChildStdin,
+    lines: Lines<BufReader<ChildStdout>>,
+    _code: tempfile::TempDir,
+}
+
+impl Server {
+    fn open() -> Server {
+        let code = code_dir();
+        let mut child = Command::new(probe())
+            .arg("serve")
+            .arg(code.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdin = child.stdin.take().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut server = Server {
+            child,
+            stdin,
+            lines,
+            _code: code,
+        };
+        server.says("open");
+        server
+    }
+
+    fn says(&mut self, want: &str) {
+        assert_eq!(self.lines.next().unwrap().unwrap(), want);
+    }
+
+    fn go_on(&mut self) {
+        self.stdin.write_all(b"\n").unwrap();
+    }
+
+    fn helper(&self) -> u32 {
+        let children = below(self.child.id());
+        assert!(!children.is_empty(), "no helper");
+        children[0]
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All processes below one, nearest first.
+fn below(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while next < found.len() {
+        for task in std::fs::read_dir(format!("/proc/{}/task", found[next]))
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
+            let children =
+                std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(
+                children
+                    .split_whitespace()
+                    .map(|p| p.parse::<u32>().unwrap()),
+            );
+        }
+        next += 1;
+    }
+    found.split_off(1)
+}
+
+/// When a process started; with its id, the same for no other process.
+fn started(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let rest = stat.rsplit(')').next()?;
+    Some(rest.split_whitespace().nth(19)?.to_owned())
+}
+
+/// The cgroups of a helper's run.
+fn groups(helper: u32) -> Vec<PathBuf> {
+    let name = format!("{helper}-{}", started(helper).unwrap());
+    let mut homes = vec![PathBuf::from("/sys/fs/cgroup")];
+    let mut found = Vec::new();
+    while let Some(dir) = homes.pop() {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                if *entry.file_name() == *name {
+                    found.push(entry.path());
+                } else {
+                    homes.push(entry.path());
+                }
+            }
+        }
+    }
+    found
+}
+
+fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..TRIES {
+        if done() {
+            return;
+        }
+        std::thread::sleep(TRY_EVERY);
+    }
+    panic!("{what}");
+}
+
+async fn can_run() -> bool {
+    namespaces(None).await.is_some()
+}
+
+fn open_files(pid: u32) -> usize {
+    std::fs::read_dir(format!("/proc/{pid}/fd"))
+        .unwrap()
+        .count()
+}
+
+#[tokio::test]
+async fn a_stopped_environment_leaves_nothing() {
+    if !can_run().await {
+        return;
+    }
+    let mut server = Server::open();
+    let helper = server.helper();
+    let groups = groups(helper);
+    let files = (open_files(helper), open_files(server.child.id()));
+    server.go_on();
+    server.says("ready");
+    assert_eq!(
+        below(helper).len(),
+        4,
+        "two first processes and two runtimes"
+    );
+    for group in &groups {
+        assert!(group.join("killed-0").is_dir(), "{}", group.display());
+    }
+    server.go_on();
+    server.says("stopped");
+    assert_eq!(below(helper), Vec::<u32>::new());
+    for group in &groups {
+        assert!(!group.join("killed-0").exists(), "{}", group.display());
+    }
+    wait_until("a descriptor stayed", || {
+        (open_files(helper), open_files(server.child.id())) == files
+    });
+}
+
+#[tokio::test]
+async fn a_killed_server_leaves_nothing() {
+    if !can_run().await {
+        return;
+    }
+    for kill_helper_first in [false, true] {
+        let mut server = Server::open();
+        server.go_on();
+        server.says("ready");
+        let helper = server.helper();
+        let groups = groups(helper);
+        let all: Vec<_> = below(server.child.id())
+            .into_iter()
+            .map(|pid| (pid, started(pid)))
+            .collect();
+        assert_eq!(all.len(), 5, "helper, two first processes, two runtimes");
+        if kill_helper_first {
+            kill(helper);
+        }
+        server.child.kill().unwrap();
+        server.child.wait().unwrap();
+        wait_until("a process stayed", || {
+            all.iter().all(|(pid, since)| started(*pid) != *since)
+        });
+        if kill_helper_first {
+            // Nobody was left to remove them; the next run does.
+            drop(namespaces(None).await);
+        }
+        wait_until("a cgroup stayed", || groups.iter().all(|g| !g.exists()));
+    }
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}

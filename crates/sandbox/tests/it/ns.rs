@@ -1,0 +1,353 @@
+use std::time::Duration;
+
+use model::{Concluded, EphemeralStorage, Exit, Memory, Unfinished};
+use sandbox::{LimitState, Network, StartError};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+use crate::bench::{LONG, ask, call, mount, namespaces, told};
+
+/// A test of the `ns` backend; on a host without namespaces it says so and passes.
+macro_rules! in_namespaces {
+    ($(async fn $name:ident($bench:ident: Bench) $body:block)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let Some($bench) = namespaces(None).await else { return };
+            $body
+            $bench.sandbox.shutdown(LONG).await;
+        }
+    )*};
+}
+
+in_namespaces! {
+    async fn calls_are_answered_and_measured(bench: Bench) {
+        let mut env = bench.start().await;
+        assert!(env.init().duration > Duration::ZERO && env.init().setup > Duration::ZERO);
+        for event in ["one", "two", "three"] {
+            let answer = ask(&mut env, event).await;
+            assert_eq!(answer.ending, Ok(Concluded::Success(event.into())));
+            let mib = answer.memory_max_mib.unwrap();
+            assert!((1..100).contains(&mib), "{mib} MiB");
+        }
+        env.stop().await;
+    }
+
+    async fn a_call_over_its_limit_times_out(bench: Bench) {
+        let mut env = bench.start().await;
+        let answer = env.invoke(call("sleep 60000"), Duration::from_millis(100)).await;
+        assert_eq!(answer.ending, Err(Unfinished::TimedOut));
+        assert!(answer.duration >= Duration::from_millis(100));
+        env.stop().await;
+    }
+
+    async fn the_end_of_the_runtime_is_told(bench: Bench) {
+        for (event, exit) in [
+            ("exit 3", Exit::Code(3)),
+            ("exit 0", Exit::Code(0)),
+            ("abort", Exit::Signal(6)),
+            ("sh kill -9 $PPID", Exit::Signal(9)),
+        ] {
+            let mut env = bench.start().await;
+            let answer = ask(&mut env, event).await;
+            assert_eq!(answer.ending, Err(Unfinished::Crashed(exit)), "{event}");
+            assert_eq!(env.lost().await, exit, "{event}");
+            env.stop().await;
+        }
+    }
+
+    async fn an_init_that_goes_wrong_is_told(bench: Bench) {
+        let exited = bench.start_fails(bench.spec(&["init-exit"])).await;
+        assert!(matches!(exited, StartError::InitExited { exit: Exit::Code(7), .. }), "{exited:?}");
+        let failed = bench.start_fails(bench.spec(&["init-error"])).await;
+        let StartError::InitFailed { error, .. } = failed else { panic!("{failed:?}") };
+        assert!(error.payload.starts_with(b"{\"errorMessage\":\"no module\""), "{error:?}");
+        let mut spec = bench.spec(&["init-hang"]);
+        spec.init_limit = Duration::from_millis(200);
+        let hung = bench.start_fails(spec).await;
+        assert!(matches!(hung, StartError::InitTimedOut { .. }), "{hung:?}");
+    }
+
+    async fn a_program_that_cannot_run_is_told(bench: Bench) {
+        std::fs::write(bench.code.path().join("data"), "no program").unwrap();
+        for (path, why) in [
+            ("/var/task/missing", "no such file or directory"),
+            ("/var/task/data", "permission denied"),
+        ] {
+            let mut spec = bench.spec(&[]);
+            spec.argv = vec![path.to_owned()];
+            match bench.start_fails(spec).await {
+                StartError::BadEntrypoint { path: p, reason } => assert_eq!((&*p, &*reason), (path, why)),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    async fn a_spec_that_makes_no_sense_is_refused(bench: Bench) {
+        let mut long = bench.spec(&[]);
+        long.env.push(("BIG".to_owned(), "x".repeat(200_000)));
+        let mut name = bench.spec(&[]);
+        name.id = "../up".to_owned();
+        let mut over = bench.spec(&[]);
+        over.mounts.push(mount(bench.code.path(), "/usr/lib"));
+        let mut up = bench.spec(&[]);
+        up.mounts.push(mount(bench.code.path(), "/var/../etc"));
+        for spec in [long, name, over, up] {
+            let error = bench.start_fails(spec).await;
+            assert!(matches!(error, StartError::Backend(_)), "{error:?}");
+        }
+        // The helper is none the worse for it.
+        let mut env = bench.start().await;
+        assert_eq!(told(&mut env, "still here").await, "still here");
+        env.stop().await;
+    }
+
+    async fn too_much_memory_ends_as_out_of_memory(bench: Bench) {
+        let mut spec = bench.spec(&[]);
+        spec.memory = Memory::MIN;
+        let mut env = bench.sandbox.start(spec).await.unwrap();
+        let answer = ask(&mut env, "eat 40").await;
+        assert!(answer.ending.is_ok(), "{:?}", answer.ending);
+        assert!((40..=128).contains(&answer.memory_max_mib.unwrap()), "{answer:?}");
+        let answer = ask(&mut env, "eat 900").await;
+        assert_eq!(answer.ending, Err(Unfinished::Crashed(Exit::OutOfMemory)));
+        env.stop().await;
+    }
+
+    async fn tmp_is_bounded_and_private(bench: Bench) {
+        let mut spec = bench.spec(&[]);
+        spec.ephemeral = EphemeralStorage::DEFAULT;
+        spec.memory = Memory::from_mib(1_024).unwrap();
+        let mut env = bench.sandbox.start(spec).await.unwrap();
+        let filled = told(&mut env, "fill 600").await;
+        assert!(filled.contains("No space left on device"), "{filled}");
+        let mib: u32 = filled.split(' ').next().unwrap().parse().unwrap();
+        assert!((500..=512).contains(&mib), "{filled}");
+        let files = told(&mut env, "sh i=0; while printf '' 2>/dev/null >/tmp/$i; do i=$((i+1)); done 2>/dev/null; echo $i").await;
+        let files: u32 = files.split('\n').next().unwrap().parse().unwrap();
+        assert!((1_000..40_000).contains(&files), "{files}");
+        let mut other = bench.start().await;
+        assert_eq!(told(&mut other, "sh ls -A /tmp").await, "[0]");
+        env.stop().await;
+        other.stop().await;
+    }
+
+    async fn only_the_view_is_visible(bench: Bench) {
+        let mut env = bench.start().await;
+        let top = told(&mut env, "sh ls /").await;
+        for name in ["root", "home", "boot", "mnt", "srv", "sys", "run", "media", "host"] {
+            assert!(!top.lines().any(|line| line == name), "/{name} is visible:\n{top}");
+        }
+        let etc = told(&mut env, "sh cat /etc/passwd /etc/shadow; ls /etc").await;
+        assert!(etc.contains("sbx_user1051"), "{etc}");
+        assert!(etc.contains("/etc/shadow: No such file"), "{etc}");
+        let data = bench.code.path().display();
+        assert!(told(&mut env, &format!("sh ls {data}")).await.contains("No such file"));
+        for path in ["/x", "/usr/x", "/etc/x", "/var/task/x", "/var/x", "/dev/x", "/opt/x"] {
+            let said = told(&mut env, &format!("sh echo 1 > {path}")).await;
+            assert!(!said.ends_with("[0]"), "{path}: {said}");
+        }
+        assert_eq!(told(&mut env, "sh echo 1 > /tmp/x && cat /tmp/x").await, "1\n[0]");
+        assert_eq!(told(&mut env, "sh pwd; ls /dev/shm 2>/dev/null").await, "/var/task\n[2]");
+        assert_eq!(told(&mut env, "sh head -c 4 /dev/zero | od -An -tx1 >/dev/null").await, "[0]");
+        env.stop().await;
+    }
+
+    async fn only_its_own_processes_exist(bench: Bench) {
+        let mut env = bench.start().await;
+        let mut other = bench.start().await;
+        let pids = told(&mut env, "sh ls -d /proc/[0-9]* | wc -l").await;
+        let count: u32 = pids.split_whitespace().next().unwrap().parse().unwrap();
+        assert!(count <= 6, "{count} processes");
+        let own = std::process::id();
+        for what in [format!("kill -0 {own}"), "kill -9 1; ls /proc/1/fd /proc/1/root/".to_owned()] {
+            let said = told(&mut env, &format!("sh {what}")).await;
+            assert!(!said.ends_with("[0]"), "{what}: {said}");
+        }
+        assert_eq!(told(&mut env, "alive").await, "alive");
+        assert_eq!(told(&mut other, "alive").await, "alive");
+        env.stop().await;
+        other.stop().await;
+    }
+
+    async fn rights_are_gone(bench: Bench) {
+        let mut env = bench.start().await;
+        let status = told(&mut env, "sh cat /proc/self/status").await;
+        let field = |name: &str| {
+            let line = status.lines().find(|l| l.starts_with(name));
+            line.unwrap().split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(field("Uid:"), "993 993 993 993");
+        assert_eq!(field("Gid:"), "990 990 990 990");
+        for set in ["CapInh:", "CapPrm:", "CapEff:", "CapBnd:", "CapAmb:"] {
+            assert_eq!(field(set), "0000000000000000", "{set}");
+        }
+        assert_eq!((field("NoNewPrivs:").as_str(), field("Seccomp:").as_str()), ("1", "2"));
+        let limits = told(&mut env, "sh ulimit -n; ulimit -c; ulimit -l; umask").await;
+        assert_eq!(limits, "1024\n0\n64\n0022\n[0]");
+        let fds = told(&mut env, "sh ls /proc/$PPID/fd | tr '\n' ' '").await;
+        // 4 is the connection with the Runtime API, 5 its second handle, then pipes to this shell.
+        assert!(fds.starts_with("0 1 2 3 4 5 "), "{fds}");
+        env.stop().await;
+    }
+
+    async fn new_rights_are_refused(bench: Bench) {
+        let mut env = bench.start().await;
+        for command in [
+            "unshare -U true",
+            "unshare -r true",
+            "unshare -n true",
+            "unshare -m true",
+            "mount -t tmpfs none /tmp",
+            "mount --bind /usr /tmp",
+            "umount /proc/sys",
+            "umount -l /tmp",
+            "chroot /tmp true",
+            "nsenter -t 1 -m true",
+            "nsenter -t 1 -n true",
+            "mknod /tmp/sda b 8 0",
+            "dmesg",
+            "echo 1 > /proc/sys/kernel/core_pattern",
+            "echo 1 > /proc/sysrq-trigger",
+            "cat /proc/kcore",
+            "cat /proc/1/environ",
+            "cat /proc/1/mem",
+            "readlink /proc/1/exe",
+            "echo x > /proc/self/exe",
+            "setpriv --reuid 0 true",
+            "ls /sys/fs/cgroup",
+        ] {
+            let said = told(&mut env, &format!("sh {command}")).await;
+            assert!(!said.ends_with("[0]"), "{command}: {said}");
+            assert!(!said.ends_with("[127]"), "{command} is missing: {said}");
+        }
+        env.stop().await;
+    }
+
+    async fn processes_are_bounded(bench: Bench) {
+        let mut env = bench.start().await;
+        let said = told(&mut env, "processes 3000").await;
+        let count: u32 = said.split(' ').next().unwrap().parse().unwrap();
+        assert!((100..1_024).contains(&count), "{said}");
+        assert_eq!(told(&mut env, "alive").await, "alive");
+        env.stop().await;
+    }
+
+    async fn output_comes_before_the_answer(bench: Bench) {
+        let mut env = bench.start().await;
+        for n in 0..50 {
+            told(&mut env, &format!("print line {n}")).await;
+            assert_eq!(bench.lines.texts(), [format!("line {n}")]);
+        }
+        assert_eq!(told(&mut env, "frame two\nlines").await, "Ok(())");
+        let lines = bench.lines.take();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!((lines[0].message.as_str(), lines[0].unix_ms), ("two\nlines", 1_700_000_000_123));
+        assert_eq!(told(&mut env, "flood 8").await, "flooded");
+        assert_eq!(bench.lines.take().len(), 8 * 1_024);
+        env.stop().await;
+    }
+
+    async fn the_host_cannot_be_reached(bench: Bench) {
+        let host = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = host.local_addr().unwrap();
+        let mut env = bench.start().await;
+        let said = told(&mut env, &format!("connect {address}")).await;
+        assert!(said.contains("refused"), "{said}");
+        for address in ["169.254.169.254:80", "10.0.0.1:80", "[2001:db8::1]:80"] {
+            let said = told(&mut env, &format!("connect {address}")).await;
+            assert!(said.contains("unreachable") || said.contains("assign"), "{said}");
+        }
+        env.stop().await;
+    }
+
+    async fn an_environment_survives_nothing_of_its_helper(bench: Bench) {
+        let mut env = bench.start().await;
+        let helper = helper_of(&env_host_pid(&mut env).await);
+        rustix_kill(helper);
+        assert_eq!(env.lost().await, Exit::Signal(9));
+        env.stop().await;
+        let mut next = bench.start().await;
+        assert_eq!(told(&mut next, "again").await, "again");
+        next.stop().await;
+    }
+
+    async fn what_is_enforced_is_told(bench: Bench) {
+        let isolation = bench.sandbox.isolation();
+        assert!(isolation.backend.starts_with("ns ("), "{isolation:?}");
+        let state = |what: &str| isolation.items.iter().find(|i| i.what == what).unwrap().state;
+        assert_eq!(state("namespaces"), LimitState::Enforced);
+        assert_eq!(state("system calls"), LimitState::Enforced);
+        if isolation.backend == "ns (rootless)" {
+            assert_ne!(state("user"), LimitState::Enforced);
+        }
+    }
+}
+
+/// The host's id of the runtime's process, found by a mark in its environment.
+async fn env_host_pid(env: &mut Box<dyn sandbox::Environment>) -> String {
+    let mark = format!("mark-{}", tasks::Ids::system().hex(8));
+    told(
+        env,
+        &format!("sh sh -c 'sleep 1000; : {mark}' >/dev/null 2>&1 & echo"),
+    )
+    .await;
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let cmdline = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if String::from_utf8_lossy(&cmdline).contains(&mark) {
+            return entry.file_name().to_string_lossy().into_owned();
+        }
+    }
+    panic!("no process has the mark")
+}
+
+/// Walks up to the helper.
+fn helper_of(pid: &str) -> i32 {
+    let mut pid = pid.to_owned();
+    loop {
+        let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let parent = parent(&pid);
+        let parents = std::fs::read(format!("/proc/{parent}/cmdline")).unwrap_or_default();
+        let is_helper = |c: &[u8]| c.starts_with(b"kiln: sandbox helper");
+        // The first process of an environment shows the helper's name as well.
+        if is_helper(&cmdline) && !is_helper(&parents) {
+            return pid.parse().unwrap();
+        }
+        pid = parent;
+    }
+}
+
+fn parent(pid: &str) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|l| l.starts_with("PPid:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().to_owned()
+}
+
+fn rustix_kill(pid: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kilns_endpoint_is_reached_by_those_who_may() {
+    let kiln = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let Some(bench) = namespaces(Some(kiln.local_addr().unwrap())).await else {
+        return;
+    };
+    bench.tasks.spawn("kiln", async move {
+        while let Ok((mut stream, _)) = kiln.accept().await {
+            stream.write_all(b"hello").await.unwrap();
+        }
+    });
+    let inside = bench.sandbox.kiln_endpoint().unwrap();
+    for (network, want) in [
+        (Network::Kiln, "connected hello"),
+        (Network::None, "Connection refused (os error 111)"),
+    ] {
+        let mut spec = bench.spec(&[]);
+        spec.network = network;
+        let mut env = bench.sandbox.start(spec).await.unwrap();
+        assert_eq!(told(&mut env, &format!("connect {inside}")).await, want);
+        env.stop().await;
+    }
+    bench.sandbox.shutdown(LONG).await;
+}
