@@ -4,6 +4,8 @@
 
 mod body;
 mod json;
+mod properties;
 mod query;
 mod rest;
+mod signers;
 mod toy;

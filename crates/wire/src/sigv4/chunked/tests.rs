@@ -168,7 +168,7 @@ fn without_a_seal_only_the_framing_counts() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..Default::default() })]
 
     /// Whatever comes, decoding ends, never gives more than came, and does not depend on how the
     /// bytes were cut.
