@@ -26,6 +26,8 @@ class Cases:
         for mode in (22, 24):
             run = self.run(b, events=values, mode=mode)
             assert [json.loads(body) for _, _, body in run.answers] == values, run.answers
+            attempts = [headers["lambda-runtime-invocation-id"] for _, headers, _ in run.answers]
+            assert attempts == [str(n) for n in range(len(values))], attempts
 
     def a_large_event_and_answer_pass(self, b):
         run = self.run(b, events=["x" * 5_000_000, "é" * 2_000_000])

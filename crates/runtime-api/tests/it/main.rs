@@ -5,3 +5,4 @@
 mod client;
 mod limits;
 mod protocol;
+mod runtimes;

@@ -1,0 +1,93 @@
+//! Runtimes that others wrote, unmodified, and our own.
+
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use model::Call;
+use runtime_api::{InitEnd, Reply, SessionHandle};
+use serde_json::{Value, json};
+
+use crate::client::{REQUEST, call, with_session};
+
+/// Ends the process with the test.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// This binary again, as a function that was built with the crate `lambda_runtime`.
+fn rust_function(address: SocketAddr) -> Process {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([
+        "--ignored",
+        "--exact",
+        "runtimes::the_function_of_the_child",
+    ]);
+    start(command, address)
+}
+
+fn start(mut command: Command, address: SocketAddr) -> Process {
+    let child = command
+        .env("AWS_LAMBDA_RUNTIME_API", address.to_string())
+        .env("AWS_LAMBDA_FUNCTION_NAME", "f")
+        .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+        .env("AWS_LAMBDA_LOG_GROUP_NAME", "/aws/lambda/f")
+        .env("AWS_LAMBDA_LOG_STREAM_NAME", "s")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    Process(child)
+}
+
+#[test]
+#[ignore = "runs in a child process"]
+fn the_function_of_the_child() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime
+        .block_on(lambda_runtime::run(service_fn(function)))
+        .unwrap();
+}
+
+async fn function(event: LambdaEvent<Value>) -> Result<Value, Error> {
+    if event.payload == json!("fail") {
+        return Err("as told".into());
+    }
+    let client = event.context.client_context.map(|c| c.custom);
+    Ok(json!([event.payload, event.context.request_id, client]))
+}
+
+async fn value(handle: &mut SessionHandle, call: Call) -> Value {
+    match handle.invoke(call).await {
+        Reply::Response(body) => serde_json::from_slice(&body).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_crate_lambda_runtime_runs_unmodified() {
+    with_session(|mut handle, address| async move {
+        let _child = rust_function(address);
+        assert_eq!(handle.init_end().await, InitEnd::Ready);
+        for n in 0..3 {
+            let call = Call {
+                client_context: Some(r#"{"custom":{"a":"b"},"env":{}}"#.into()),
+                ..call(n.to_string().as_bytes())
+            };
+            let want = json!([n, REQUEST, {"a": "b"}]);
+            assert_eq!(value(&mut handle, call).await, want);
+        }
+        let Reply::Error(error) = handle.invoke(call(b"\"fail\"")).await else {
+            panic!("no error")
+        };
+        let body: Value = serde_json::from_slice(&error.payload).unwrap();
+        assert_eq!(body["errorMessage"], "as told");
+        handle.idle().await;
+    });
+}
