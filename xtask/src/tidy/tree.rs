@@ -12,7 +12,7 @@ const NOT_OURS: [&str; 6] = [
     "node_modules",
     "__pycache__",
     ".pytest_cache",
-    "data",
+    "kiln-data",
 ];
 
 /// Deeper trees are a mistake.
