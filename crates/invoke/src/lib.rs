@@ -1,1 +1,28 @@
-//! invoke
+//! The invocation path: resolve → admit → lease → run → report.
+//!
+//! ```text
+//!   Request ─▶ sync ─▶ Functions::resolve      memory only
+//!                ├──▶ Admission::admit         a counter; the permit is released by drop
+//!                ├──▶ Pool::lease              newest idle environment, or a new one
+//!                ├──▶ Environment::invoke      the sandbox
+//!                └──▶ report                   START/END/REPORT, tail, log sink
+//! ```
+//!
+//! No store I/O when an environment is warm. Nothing here knows who calls: `services/lambda` is one
+//! caller. Start with [`Invoke::request_response`].
+
+mod admission;
+mod credentials;
+mod errors;
+mod handle;
+mod launch;
+mod output;
+mod pool;
+mod report;
+mod starter;
+mod sync;
+
+pub use credentials::{Issued, SessionKeys};
+pub use handle::{Invoke, InvokeConfig, Outcome, Parts, Refused, Request};
+pub use launch::{Catalog, Found, Launch, MissingRuntime};
+pub use pool::PoolStatus;

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::InvalidName;
+use crate::{InvalidName, Region};
 
 /// An identifier of the Lambda API such as `python3.13`.  [Lambda guide: runtimes]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,43 +54,44 @@ static RUNTIMES: &[Row] = &[
     row("nodejs12.x", NodeJs, Deprecated),
     row("nodejs14.x", NodeJs, Deprecated),
     row("nodejs16.x", NodeJs, Deprecated),
-    row("nodejs18.x", NodeJs, Supported),
-    row("nodejs20.x", NodeJs, Supported),
-    row("nodejs22.x", NodeJs, Supported),
-    row("nodejs24.x", NodeJs, Supported),
     row("java8", Java, Deprecated),
     row("java8.al2", Java, Supported),
     row("java11", Java, Supported),
-    row("java17", Java, Supported),
-    row("java21", Java, Supported),
-    row("java25", Java, Supported),
     row("python2.7", Python, Deprecated),
     row("python3.6", Python, Deprecated),
     row("python3.7", Python, Deprecated),
     row("python3.8", Python, Deprecated),
     row("python3.9", Python, Supported),
-    row("python3.10", Python, Supported),
-    row("python3.11", Python, Supported),
-    row("python3.12", Python, Supported),
-    row("python3.13", Python, Supported),
-    row("python3.14", Python, Supported),
     row("dotnetcore1.0", DotNet, Deprecated),
     row("dotnetcore2.0", DotNet, Deprecated),
     row("dotnetcore2.1", DotNet, Deprecated),
     row("dotnetcore3.1", DotNet, Deprecated),
     row("dotnet6", DotNet, Supported),
     row("dotnet8", DotNet, Supported),
-    row("dotnet10", DotNet, Supported),
     row("nodejs4.3-edge", NodeJs, Deprecated),
     row("go1.x", Go, Deprecated),
     row("ruby2.5", Ruby, Deprecated),
     row("ruby2.7", Ruby, Deprecated),
+    row("provided", Provided, Deprecated),
+    row("provided.al2", Provided, Supported),
+    row("nodejs18.x", NodeJs, Supported),
+    row("python3.10", Python, Supported),
+    row("java17", Java, Supported),
     row("ruby3.2", Ruby, Supported),
     row("ruby3.3", Ruby, Supported),
     row("ruby3.4", Ruby, Supported),
-    row("provided", Provided, Deprecated),
-    row("provided.al2", Provided, Supported),
+    row("python3.11", Python, Supported),
+    row("nodejs20.x", NodeJs, Supported),
     row("provided.al2023", Provided, Supported),
+    row("python3.12", Python, Supported),
+    row("java21", Java, Supported),
+    row("python3.13", Python, Supported),
+    row("nodejs22.x", NodeJs, Supported),
+    row("nodejs24.x", NodeJs, Supported),
+    row("python3.14", Python, Supported),
+    row("java25", Java, Supported),
+    row("dotnet10", DotNet, Supported),
+    row("ruby4.0", Ruby, Supported),
 ];
 
 impl Runtime {
@@ -121,6 +122,36 @@ impl Runtime {
             Provided => "",
             _ => text.strip_suffix(".x").unwrap_or(text),
         }
+    }
+}
+
+impl Runtime {
+    /// The version as INIT_START names it, such as `python:3.13.v1`. `v1`: Kiln runs the host's
+    /// interpreter and has no releases of its own to count.
+    pub fn version_label(self) -> String {
+        let family = match self.0.family {
+            Python => "python",
+            NodeJs => "nodejs",
+            Java => "java",
+            DotNet => "dotnet",
+            Ruby => "ruby",
+            Go => "go",
+            Provided => return format!("{}.v1", self.0.name.replacen('.', ":", 1)),
+        };
+        format!("{family}:{}.v1", self.language_version())
+    }
+
+    /// `arn:aws:lambda:REGION::runtime:<64 hex>`, the same for the same runtime everywhere.
+    /// [Lambda API: RuntimeVersionConfig]
+    pub fn version_arn(self, region: &Region) -> String {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let part = |salt: u8| {
+            let mut hasher = DefaultHasher::new();
+            (self.0.name, salt).hash(&mut hasher);
+            hasher.finish()
+        };
+        let [a, b, c, d] = [0, 1, 2, 3].map(part);
+        format!("arn:aws:lambda:{region}::runtime:{a:016x}{b:016x}{c:016x}{d:016x}")
     }
 }
 
@@ -198,5 +229,23 @@ mod tests {
         assert_eq!(version("nodejs22.x"), "22");
         assert_eq!(version("provided.al2023"), "");
         assert!("python3.99".parse::<Runtime>().is_err());
+    }
+
+    #[test]
+    fn every_runtime_has_a_version_arn_of_its_own() {
+        let region = "us-east-1".parse().unwrap();
+        let arns: std::collections::HashSet<_> =
+            Runtime::all().map(|r| r.version_arn(&region)).collect();
+        assert_eq!(arns.len(), Runtime::all().count());
+        assert!(
+            arns.iter()
+                .all(|arn| arn.len() == "arn:aws:lambda:us-east-1::runtime:".len() + 64)
+        );
+        assert_eq!(
+            "python3.13".parse::<Runtime>().unwrap().version_label(),
+            "python:3.13.v1"
+        );
+        let provided = "provided.al2023".parse::<Runtime>().unwrap();
+        assert_eq!(provided.version_label(), "provided:al2023.v1");
     }
 }

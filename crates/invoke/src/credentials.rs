@@ -1,0 +1,85 @@
+//! The session keys that functions run with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use model::{Account, RoleArn};
+use tasks::Ids;
+
+/// The keys of one environment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Issued {
+    pub access_key: String,
+    pub secret: String,
+    pub token: String,
+    pub account: Account,
+    pub role: RoleArn,
+    /// Name of the session: the function's name.
+    pub session: String,
+}
+
+/// Keys of the environments that live now; they end with their environment.
+#[derive(Clone, Default)]
+pub struct SessionKeys(Arc<RwLock<HashMap<String, Arc<Issued>>>>);
+
+impl SessionKeys {
+    pub(crate) fn issue(
+        &self,
+        ids: &Ids,
+        account: &Account,
+        role: &RoleArn,
+        session: &str,
+    ) -> Arc<Issued> {
+        let issued = Arc::new(Issued {
+            access_key: format!("ASIA{}", ids.upper_alphanumeric(16)),
+            secret: ids.hex(20),
+            token: ids.hex(64),
+            account: account.clone(),
+            role: role.clone(),
+            session: session.to_owned(),
+        });
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        keys.insert(issued.access_key.clone(), issued.clone());
+        issued
+    }
+
+    pub(crate) fn revoke(&self, access_key: &str) {
+        self.0
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(access_key);
+    }
+
+    /// Whose key this is.
+    pub fn find(&self, access_key: &str) -> Option<Arc<Issued>> {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(access_key)
+            .cloned()
+    }
+}
+
+impl std::fmt::Debug for Issued {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Issued")
+            .field("access_key", &self.access_key)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revoked_key_is_unknown() {
+        let keys = SessionKeys::default();
+        let role = "arn:aws:iam::000000000000:role/r".parse().unwrap();
+        let account = "000000000000".parse().unwrap();
+        let issued = keys.issue(&Ids::seeded(1), &account, &role, "f");
+        assert_eq!(keys.find(&issued.access_key).unwrap().session, "f");
+        keys.revoke(&issued.access_key);
+        assert!(keys.find(&issued.access_key).is_none());
+    }
+}

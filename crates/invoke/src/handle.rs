@@ -1,0 +1,267 @@
+//! The handle that callers hold, and its background work.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use functions::{Deployed, Functions};
+use model::ports::LogSink;
+use model::{FunctionRef, RequestId, Version};
+use sandbox::{Network, Sandbox};
+use tasks::{Clock, Progress, Tasks, WorkError, Worker};
+use tokio::sync::Semaphore;
+
+use crate::admission::Admission;
+use crate::credentials::SessionKeys;
+use crate::launch::Catalog;
+use crate::pool::{Live, Pool, PoolStatus};
+use crate::starter::Starter;
+
+/// How the invocation path behaves.
+#[derive(Debug, Clone)]
+pub struct InvokeConfig {
+    /// Invocations that may run at once.  [Lambda quotas: 1,000]
+    pub concurrency_max: u32,
+    /// Environments that may live at once; idle ones make room before more are started.
+    pub environments_max: usize,
+    /// Environments that may be in their init phase at once.
+    pub starts_max: usize,
+    /// An environment that is idle for longer is stopped.
+    pub idle_keep: Duration,
+    pub network: Network,
+    /// `AWS_ENDPOINT_URL` inside environments; none leaves the variable out.
+    pub endpoint_inside: Option<String>,
+}
+
+impl Default for InvokeConfig {
+    fn default() -> InvokeConfig {
+        InvokeConfig {
+            concurrency_max: 1_000,
+            environments_max: 1_000,
+            starts_max: 64,
+            idle_keep: Duration::from_secs(600),
+            network: Network::Kiln,
+            endpoint_inside: None,
+        }
+    }
+}
+
+/// One synchronous invocation as asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub function: FunctionRef,
+    /// At most [`model::PAYLOAD_SYNC_MAX`]; the caller checked that it is JSON.
+    pub payload: Bytes,
+    pub request_id: RequestId,
+    pub client_context: Option<String>,
+    pub cognito_identity: Option<String>,
+    /// `X-Amzn-Trace-Id` of the caller.
+    pub trace: Option<String>,
+    pub want_log: bool,
+}
+
+/// The function ran, well or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub executed_version: Version,
+    pub payload: Bytes,
+    /// `Unhandled`
+    pub function_error: Option<&'static str>,
+    /// The last 4 KiB of the log, if asked for.
+    pub log_tail: Option<Vec<u8>>,
+}
+
+/// The function did not run.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("Function not found: {arn}")]
+    NotFound { arn: String },
+    /// `Pending`, `Failed`, …
+    #[error("the function is in state {state}")]
+    NotReady { state: String },
+    #[error("Rate Exceeded.")]
+    Throttled { reason: &'static str },
+    /// The host cannot run the function; the message names what to install.
+    #[error("{message}")]
+    InvalidRuntime { message: String },
+    /// The platform failed.
+    #[error("{detail}")]
+    Internal { detail: String },
+}
+
+/// Runs functions. Clones share one path.
+#[derive(Clone)]
+pub struct Invoke(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) functions: Functions,
+    pub(crate) starter: Starter,
+    pub(crate) admission: Admission,
+    pub(crate) starts: Semaphore,
+    pub(crate) tasks: Tasks,
+    config: InvokeConfig,
+    pools: RwLock<HashMap<u64, Arc<Pool>>>,
+}
+
+/// What the path needs from the rest of the process.
+pub struct Parts {
+    pub functions: Functions,
+    pub sandbox: Arc<dyn Sandbox>,
+    pub catalog: Arc<Catalog>,
+    pub sink: Arc<dyn LogSink>,
+    pub keys: SessionKeys,
+    pub tasks: Tasks,
+}
+
+/// How often idle environments and waiting log lines are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+impl Invoke {
+    /// Also starts the worker that retires environments.
+    pub fn new(config: InvokeConfig, parts: Parts) -> Invoke {
+        let starter = Starter {
+            sandbox: parts.sandbox,
+            catalog: parts.catalog,
+            sink: parts.sink,
+            keys: parts.keys,
+            tasks: parts.tasks.clone(),
+            network: config.network,
+            endpoint_inside: config.endpoint_inside.clone(),
+        };
+        let invoke = Invoke(Arc::new(Inner {
+            functions: parts.functions,
+            starter,
+            admission: Admission::new(config.concurrency_max),
+            starts: Semaphore::new(config.starts_max),
+            tasks: parts.tasks.clone(),
+            config,
+            pools: RwLock::default(),
+        }));
+        parts.tasks.add(Reaper {
+            invoke: invoke.clone(),
+            clock: parts.tasks.clock().clone(),
+        });
+        invoke
+    }
+
+    pub fn sandbox(&self) -> &Arc<dyn Sandbox> {
+        &self.0.starter.sandbox
+    }
+
+    pub fn catalog(&self) -> &Arc<Catalog> {
+        &self.0.starter.catalog
+    }
+
+    pub fn pools(&self) -> Vec<PoolStatus> {
+        let pools = self.0.pools.read().unwrap_or_else(PoisonError::into_inner);
+        pools.values().map(|pool| pool.status()).collect()
+    }
+
+    /// Invocations that run now.
+    pub fn running(&self) -> u32 {
+        self.0.admission.running()
+    }
+
+    /// Stops every environment. Calls that still run end as lost.
+    pub async fn shutdown(&self, grace: Duration) {
+        let pools =
+            std::mem::take(&mut *self.0.pools.write().unwrap_or_else(PoisonError::into_inner));
+        let idle: Vec<Live> = pools.into_values().flat_map(|pool| pool.close()).collect();
+        self.0
+            .tasks
+            .clock()
+            .timeout(grace, self.stop_all(idle))
+            .await
+            .ok();
+        self.0.starter.sandbox.shutdown(grace).await;
+    }
+
+    async fn stop_all(&self, idle: Vec<Live>) {
+        for live in idle {
+            self.0.starter.stop_now(live).await;
+        }
+    }
+}
+
+impl Inner {
+    /// The pool of this state of the version.
+    pub(crate) fn pool(&self, deployed: &Arc<Deployed>) -> Arc<Pool> {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(pool) = pools.get(&deployed.generation) {
+            return pool.clone();
+        }
+        drop(pools);
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        let pool = || Arc::new(Pool::new(deployed.clone()));
+        pools
+            .entry(deployed.generation)
+            .or_insert_with(pool)
+            .clone()
+    }
+
+    fn snapshot(&self) -> Vec<Arc<Pool>> {
+        self.pools
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
+    }
+
+    /// Stops the environment that is idle for longest if the host is full.
+    pub(crate) fn make_room(&self) {
+        let pools = self.snapshot();
+        if pools.iter().map(|p| p.live()).sum::<usize>() < self.config.environments_max {
+            return;
+        }
+        let oldest = pools
+            .iter()
+            .filter_map(|p| Some((p.oldest_idle()?, p)))
+            .min_by_key(|o| o.0);
+        if let Some(live) = oldest.and_then(|(_, pool)| pool.evict_oldest()) {
+            self.starter.stop(live);
+        }
+    }
+
+    /// One round of the reaper: idle environments, replaced versions, waiting log lines.
+    fn tick(&self) {
+        let now = self.tasks.clock().now();
+        for pool in self.snapshot() {
+            pool.flush_logs(now);
+            let current = self.functions.is_current(&pool.deployed);
+            let retired = if current {
+                pool.retire_idle(now, self.config.idle_keep)
+            } else {
+                pool.close()
+            };
+            retired.into_iter().for_each(|live| self.starter.stop(live));
+            if !current && pool.live() == 0 {
+                let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+                pools.remove(&pool.deployed.generation);
+            }
+        }
+    }
+}
+
+struct Reaper {
+    invoke: Invoke,
+    clock: Clock,
+}
+
+#[async_trait]
+impl Worker for Reaper {
+    fn name(&self) -> String {
+        "environment reaper".to_owned()
+    }
+
+    async fn wait(&mut self) {
+        self.clock.sleep(TICK).await;
+    }
+
+    async fn work(&mut self) -> Result<Progress, WorkError> {
+        self.invoke.0.tick();
+        Ok(Progress::More)
+    }
+}

@@ -1,0 +1,258 @@
+//! How a runtime is started: the interpreter on this host, the bootstrap, and the environment
+//! variables.  [spec 4.6, 4.10]
+
+mod bootstrap;
+mod environment;
+mod find;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use model::{Runtime, RuntimeFamily};
+use sandbox::Mount;
+use tasks::Tasks;
+
+pub(crate) use environment::{Facts, environment};
+use find::Interpreter;
+
+/// Where the interpreter's own prefix appears, if the host keeps it outside of `/usr`.
+const LANG_DIR: &str = "/var/lang";
+/// Where our bootstraps appear.
+const RUNTIME_DIR: &str = "/var/runtime";
+
+/// The program of an environment and the folders that it needs beside the code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    pub argv: Vec<String>,
+    pub mounts: Vec<Mount>,
+    /// A `provided.*` function without an executable `bootstrap`.
+    pub bootstrap_missing: bool,
+}
+
+/// The host cannot run the function.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct MissingRuntime {
+    /// Names what to install.
+    pub message: String,
+}
+
+/// One row of `kiln doctor`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    pub runtime: String,
+    /// `None`: not found.
+    pub path: Option<String>,
+    /// What to install, if it is absent.
+    pub fix: String,
+}
+
+/// Knows the interpreters of this host. Looks for one when it is first asked for.
+pub struct Catalog {
+    places: find::Places,
+    bootstraps: PathBuf,
+    ready: Mutex<HashMap<Runtime, Arc<Prepared>>>,
+}
+
+/// A managed runtime that can be launched.
+#[derive(Debug)]
+struct Prepared {
+    argv: Vec<String>,
+    mounts: Vec<Mount>,
+}
+
+impl Catalog {
+    /// `folders`: where the operator keeps more interpreters. `home`: whose version managers are
+    /// looked at. `bootstraps`: where our own files are written.
+    pub fn new(folders: Vec<PathBuf>, home: Option<PathBuf>, bootstraps: PathBuf) -> Catalog {
+        Catalog {
+            places: find::Places { folders, home },
+            bootstraps,
+            ready: Mutex::default(),
+        }
+    }
+
+    /// Finds what `runtime` needs and makes its bootstrap ready.
+    ///
+    /// # Errors
+    /// The host lacks the interpreter, or the data folder cannot be written.
+    pub async fn prepare(
+        &self,
+        runtime: Runtime,
+        code: &Path,
+        tasks: &Tasks,
+    ) -> Result<Launch, MissingRuntime> {
+        if runtime.family() == RuntimeFamily::Provided {
+            return Ok(provided(code));
+        }
+        let known = self
+            .ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&runtime)
+            .cloned();
+        let prepared = match known {
+            Some(prepared) => prepared,
+            None => self.make_ready(runtime, tasks).await?,
+        };
+        Ok(Launch {
+            argv: prepared.argv.clone(),
+            mounts: prepared.mounts.clone(),
+            bootstrap_missing: false,
+        })
+    }
+
+    async fn make_ready(
+        &self,
+        runtime: Runtime,
+        tasks: &Tasks,
+    ) -> Result<Arc<Prepared>, MissingRuntime> {
+        let (places, folder) = (self.places.clone(), self.bootstraps.clone());
+        let work = move || {
+            let interpreter = places.find(runtime).ok_or_else(|| missing(runtime))?;
+            prepare_blocking(runtime, &interpreter, &folder).map_err(|e| MissingRuntime {
+                message: format!("the bootstrap of {runtime} cannot be written: {e}"),
+            })
+        };
+        let prepared = tasks.blocking(work).await.map_err(|e| MissingRuntime {
+            message: format!("{runtime} was not prepared: {e}"),
+        })??;
+        let prepared = Arc::new(prepared);
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        ready.insert(runtime, prepared.clone());
+        Ok(prepared)
+    }
+
+    /// Every runtime that Kiln has a bootstrap for, found or not.
+    pub async fn list(&self, tasks: &Tasks) -> Vec<Found> {
+        let places = self.places.clone();
+        let work = move || {
+            let row = |runtime: Runtime| Found {
+                runtime: runtime.to_string(),
+                path: match runtime.family() {
+                    RuntimeFamily::Provided => Some("the function brings its own".to_owned()),
+                    _ => places
+                        .find(runtime)
+                        .map(|i| i.program.display().to_string()),
+                },
+                fix: missing(runtime).message,
+            };
+            Runtime::all().filter(|r| is_built(*r)).map(row).collect()
+        };
+        tasks.blocking(work).await.unwrap_or_default()
+    }
+
+    /// The newest runtime of the same family that this host has; `name` itself if it has that.
+    ///
+    /// # Errors
+    /// The host has none of the family.
+    pub fn best_like(&self, name: &str) -> Result<String, MissingRuntime> {
+        let wanted: Runtime = name.parse().map_err(|_| MissingRuntime {
+            message: format!("{name} is no runtime of Lambda"),
+        })?;
+        let has =
+            |r: Runtime| r.family() == RuntimeFamily::Provided || self.places.find(r).is_some();
+        if has(wanted) {
+            return Ok(name.to_owned());
+        }
+        let like = Runtime::all().filter(|r| r.family() == wanted.family() && is_built(*r));
+        let mut like: Vec<Runtime> = like.filter(|r| has(*r)).collect();
+        like.sort_by_key(|r| version_key(r.language_version()));
+        like.last()
+            .map(ToString::to_string)
+            .ok_or_else(|| missing(wanted))
+    }
+}
+
+/// The runtimes that Kiln has a bootstrap for.
+fn is_built(runtime: Runtime) -> bool {
+    match runtime.family() {
+        RuntimeFamily::Python => version_key(runtime.language_version()) >= vec![3, 10],
+        RuntimeFamily::NodeJs => version_key(runtime.language_version()) >= vec![18],
+        RuntimeFamily::Provided => runtime.as_str() != "provided",
+        _ => false,
+    }
+}
+
+fn version_key(version: &str) -> Vec<u32> {
+    version
+        .split('.')
+        .map(|part| part.parse().unwrap_or_default())
+        .collect()
+}
+
+fn missing(runtime: Runtime) -> MissingRuntime {
+    let version = runtime.language_version();
+    let message = match runtime.family() {
+        RuntimeFamily::Python if is_built(runtime) => format!(
+            "{runtime} needs Python {version} on this host: install python{version}, or set `runtimes` to a folder that holds bin/python{version}"
+        ),
+        RuntimeFamily::NodeJs if is_built(runtime) => format!(
+            "{runtime} needs Node.js {version} on this host: install node {version}, or set `runtimes` to a folder that holds bin/node"
+        ),
+        _ => format!(
+            "{runtime} is not built in Kiln yet: package the function with a bootstrap for provided.al2023"
+        ),
+    };
+    MissingRuntime { message }
+}
+
+/// [Lambda guide: custom runtimes; `/opt` comes with layers]
+fn provided(code: &Path) -> Launch {
+    Launch {
+        argv: vec!["/var/task/bootstrap".to_owned()],
+        mounts: Vec::new(),
+        bootstrap_missing: !code.join("bootstrap").exists(),
+    }
+}
+
+fn prepare_blocking(
+    runtime: Runtime,
+    interpreter: &Interpreter,
+    folder: &Path,
+) -> std::io::Result<Prepared> {
+    let host = bootstrap::write(runtime, interpreter, folder)?;
+    let mut mounts = vec![Mount {
+        host: host.dir,
+        inside: RUNTIME_DIR.into(),
+    }];
+    if let Some(prefix) = &interpreter.mounted_prefix {
+        mounts.push(Mount {
+            host: prefix.clone(),
+            inside: LANG_DIR.into(),
+        });
+    }
+    let mut argv = vec![interpreter.inside()];
+    argv.extend(host.arguments);
+    Ok(Prepared { argv, mounts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_that_is_absent_names_what_to_install() {
+        let catalog = Catalog::new(Vec::new(), None, PathBuf::new());
+        let error = catalog.best_like("ruby3.4").unwrap_err();
+        assert!(error.message.contains("provided.al2023"), "{error}");
+        assert!(
+            missing("python3.13".parse().unwrap())
+                .message
+                .contains("install python3.13")
+        );
+        assert!(
+            missing("nodejs22.x".parse().unwrap())
+                .message
+                .contains("install node 22")
+        );
+    }
+
+    #[test]
+    fn versions_are_ordered_as_numbers() {
+        assert!(version_key("3.9") < version_key("3.10"));
+        assert!(is_built("python3.14".parse().unwrap()));
+        assert!(!is_built("python3.9".parse().unwrap()));
+    }
+}

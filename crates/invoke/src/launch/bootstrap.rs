@@ -1,0 +1,128 @@
+//! Writes the bootstraps that Kiln carries inside, once per content.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use model::{Runtime, RuntimeFamily};
+
+use super::find::Interpreter;
+
+type Files = &'static [(&'static str, &'static str)];
+
+macro_rules! files {
+    ($folder:literal: $($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../../../../runtimes/", $folder, "/", $name)))),+]
+    };
+}
+
+static PYTHON: Files = files!(
+    "python": "bootstrap.py", "kiln_runtime/__init__.py", "kiln_runtime/client.py",
+    "kiln_runtime/context.py", "kiln_runtime/encoder.py", "kiln_runtime/fault.py",
+    "kiln_runtime/handler.py", "kiln_runtime/logs.py", "kiln_runtime/output.py",
+    "kiln_runtime/report.py", "kiln_runtime/result.py", "kiln_runtime/snapshot.py",
+);
+static NODE_JS: Files = files!(
+    "nodejs": "index.cjs", "client.cjs", "errors.cjs", "handler.cjs", "loop.cjs", "output.cjs",
+    "stream.cjs",
+);
+
+/// A folder for `/var/runtime` and what follows the interpreter on its command line.
+pub(super) struct Written {
+    pub(super) dir: PathBuf,
+    pub(super) arguments: Vec<String>,
+}
+
+/// Writes the bootstrap of `runtime` below `folder` unless it is there. Python's is compiled by the
+/// interpreter that will run it: `/var/runtime` is read-only, and compiling costs on each cold start.
+pub(super) fn write(
+    runtime: Runtime,
+    interpreter: &Interpreter,
+    folder: &Path,
+) -> io::Result<Written> {
+    let (files, main) = match runtime.family() {
+        RuntimeFamily::NodeJs => (NODE_JS, "index.cjs"),
+        _ => (PYTHON, "bootstrap.py"),
+    };
+    let mut name = DefaultHasher::new();
+    (files, &interpreter.program).hash(&mut name);
+    let name = format!("{runtime}-{:016x}", name.finish());
+    let dir = folder.join(&name);
+    if !dir.is_dir() {
+        // Made beside and renamed: a folder that exists is complete.
+        let fresh = folder.join(format!("{name}.{}", std::process::id()));
+        for (file, text) in files {
+            let path = fresh.join(file);
+            std::fs::create_dir_all(path.parent().unwrap_or(&fresh))?;
+            std::fs::write(path, text)?;
+        }
+        if runtime.family() == RuntimeFamily::Python {
+            compile(interpreter, &fresh, files)?;
+        }
+        if let Err(error) = std::fs::rename(&fresh, &dir) {
+            std::fs::remove_dir_all(&fresh)?;
+            if !dir.is_dir() {
+                return Err(error);
+            }
+        }
+    }
+    Ok(Written {
+        dir,
+        arguments: vec![format!("{}/{main}", super::RUNTIME_DIR)],
+    })
+}
+
+fn compile(interpreter: &Interpreter, dir: &Path, files: Files) -> io::Result<()> {
+    const SCRIPT: &str = "import py_compile, sys\n\
+        for f in sys.argv[2:]:\n\
+        \x20py_compile.compile(sys.argv[1] + '/' + f, None, '/var/runtime/' + f, True, -1,\
+        \x20py_compile.PycInvalidationMode.UNCHECKED_HASH)";
+    let output = Command::new(&interpreter.program)
+        .args(["-I", "-c", SCRIPT])
+        .arg(dir)
+        .args(files.iter().map(|(file, _)| file))
+        .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let reason = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(io::Error::other(format!(
+        "{}: {reason}",
+        interpreter.program.display()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_of_the_bootstraps_is_carried() {
+        for (folder, files) in [("python", PYTHON), ("nodejs", NODE_JS)] {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("../../runtimes")
+                .join(folder);
+            let mut found = Vec::new();
+            list(&root, Path::new(""), &mut found);
+            let mut carried: Vec<String> =
+                files.iter().map(|(name, _)| (*name).to_owned()).collect();
+            found.sort();
+            carried.sort();
+            assert_eq!(found, carried);
+        }
+    }
+
+    fn list(root: &Path, below: &Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(root.join(below)).unwrap().flatten() {
+            let path = below.join(entry.file_name());
+            match path.extension().and_then(|e| e.to_str()) {
+                Some("py" | "cjs") => found.push(path.display().to_string()),
+                None if entry.path().is_dir() && !path.ends_with("__pycache__") => {
+                    list(root, &path, found);
+                }
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Looks for interpreters by the names of files; starts one only if no file tells its version.
+
+use std::path::{Path, PathBuf};
+
+use model::{Runtime, RuntimeFamily};
+
+/// Where interpreters may be.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    pub(super) folders: Vec<PathBuf>,
+    pub(super) home: Option<PathBuf>,
+}
+
+/// An interpreter of the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Interpreter {
+    pub(super) program: PathBuf,
+    /// Its installation, if environments do not see it anyway.
+    pub(super) mounted_prefix: Option<PathBuf>,
+}
+
+/// Environments see the host's `/usr`.
+const SHARED: &str = "/usr";
+
+impl Interpreter {
+    /// `PREFIX/bin/NAME` with links resolved.
+    fn at(program: &Path) -> Option<Interpreter> {
+        let program = program.canonicalize().ok()?;
+        if program.starts_with(SHARED) {
+            return Some(Interpreter {
+                program,
+                mounted_prefix: None,
+            });
+        }
+        let prefix = program.parent()?.parent()?.to_owned();
+        // A prefix such as `/` would show the whole host to functions.
+        (prefix.components().count() > 1).then_some(Interpreter {
+            program,
+            mounted_prefix: Some(prefix),
+        })
+    }
+
+    /// The path inside an environment.
+    pub(super) fn inside(&self) -> String {
+        let path = match &self.mounted_prefix {
+            Some(prefix) => {
+                let below = self.program.strip_prefix(prefix).unwrap_or(&self.program);
+                Path::new(super::LANG_DIR).join(below)
+            }
+            None => self.program.clone(),
+        };
+        path.display().to_string()
+    }
+}
+
+impl Places {
+    pub(super) fn find(&self, runtime: Runtime) -> Option<Interpreter> {
+        let version = runtime.language_version();
+        match runtime.family() {
+            RuntimeFamily::Python => self.python(version),
+            RuntimeFamily::NodeJs => self.node(version),
+            _ => None,
+        }
+    }
+
+    /// Prefixes in the order of preference: the operator's folders, the system, version managers.
+    fn prefixes(&self, managers: &[&str]) -> Vec<PathBuf> {
+        let mut prefixes = Vec::new();
+        for folder in &self.folders {
+            prefixes.push(folder.clone());
+            prefixes.extend(children(folder));
+        }
+        prefixes.extend(["/usr".into(), "/usr/local".into()]);
+        prefixes.extend(children(Path::new("/opt")));
+        if let Some(home) = &self.home {
+            managers
+                .iter()
+                .for_each(|m| prefixes.extend(children(&home.join(m))));
+        }
+        prefixes
+    }
+
+    fn python(&self, version: &str) -> Option<Interpreter> {
+        let name = format!("python{version}");
+        let library = format!("lib/python{version}/os.py");
+        self.prefixes(&[".pyenv/versions", ".local/share/uv/python"])
+            .into_iter()
+            .filter(|prefix| prefix.join(&library).is_file())
+            .map(|prefix| prefix.join("bin").join(&name))
+            .filter(|program| program.is_file())
+            .find_map(|program| Interpreter::at(&program))
+    }
+
+    fn node(&self, major: &str) -> Option<Interpreter> {
+        self.prefixes(&[".nvm/versions/node", ".local/share/fnm/node-versions"])
+            .into_iter()
+            .flat_map(|prefix| [prefix.join("installation"), prefix])
+            .filter(|prefix| prefix.join("bin/node").is_file())
+            .find(|prefix| node_major(prefix).as_deref() == Some(major))
+            .and_then(|prefix| Interpreter::at(&prefix.join("bin/node")))
+    }
+}
+
+/// The folders in `dir`, newest version last in the alphabet first.
+fn children(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|e| e.path()).filter(|p| p.is_dir()).collect();
+    found.sort();
+    found.reverse();
+    found
+}
+
+/// From the header that every Node.js installation brings, else by asking the program.
+fn node_major(prefix: &Path) -> Option<String> {
+    if let Ok(header) = std::fs::read_to_string(prefix.join("include/node/node_version.h")) {
+        let line = header
+            .lines()
+            .find_map(|l| l.strip_prefix("#define NODE_MAJOR_VERSION "))?;
+        return Some(line.trim().to_owned());
+    }
+    let output = std::process::Command::new(prefix.join("bin/node"))
+        .arg("--version")
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    Some(text.trim().strip_prefix('v')?.split('.').next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> PathBuf {
+        let dir =
+            std::env::temp_dir().join(format!("kiln-find-{}-{}", std::process::id(), files.len()));
+        for file in files {
+            let path = dir.join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "#define NODE_MAJOR_VERSION 22\n").unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn an_interpreter_outside_of_usr_brings_its_prefix() {
+        let dir = folder(&["p/bin/python3.14", "p/lib/python3.14/os.py"]);
+        let places = Places {
+            folders: vec![dir.clone()],
+            home: None,
+        };
+        let found = places.find("python3.14".parse().unwrap()).unwrap();
+        assert_eq!(found.inside(), "/var/lang/bin/python3.14");
+        assert_eq!(
+            found.mounted_prefix,
+            Some(dir.canonicalize().unwrap().join("p"))
+        );
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn node_is_known_by_its_header() {
+        let dir = folder(&["n/bin/node", "n/include/node/node_version.h", "n/x"]);
+        let places = Places {
+            folders: vec![dir.clone()],
+            home: None,
+        };
+        assert_eq!(node_major(&dir.join("n")).as_deref(), Some("22"));
+        let found = places.find("nodejs22.x".parse().unwrap()).unwrap();
+        assert_eq!(found.inside(), "/var/lang/bin/node");
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+}

@@ -1,0 +1,207 @@
+//! Turns a version into a running environment.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use functions::Deployed;
+use model::ports::{LogSink, LogStreamRef};
+use model::{Exit, RuntimeFamily};
+use sandbox::{EnvironmentSpec, Mount, Network, Sandbox, StartError};
+use tasks::Tasks;
+
+use crate::credentials::{Issued, SessionKeys};
+use crate::launch::{self, Catalog, MissingRuntime};
+use crate::output::EnvironmentLog;
+use crate::pool::Live;
+
+/// The variable that names a script to start the runtime with.  [Lambda guide: wrapper scripts]
+const EXEC_WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
+/// [spec 4.8: Runtime.InvalidEntrypoint]
+const NO_BOOTSTRAP: &str = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
+
+/// Everything that a start needs; one for the server.
+pub(crate) struct Starter {
+    pub(crate) sandbox: Arc<dyn Sandbox>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) sink: Arc<dyn LogSink>,
+    pub(crate) keys: SessionKeys,
+    pub(crate) tasks: Tasks,
+    pub(crate) network: Network,
+    /// Kiln's own endpoint as seen from inside an environment; becomes `AWS_ENDPOINT_URL`.
+    pub(crate) endpoint_inside: Option<String>,
+}
+
+/// Why there is no environment.
+#[derive(Debug)]
+pub(crate) enum StartFailure {
+    MissingRuntime(MissingRuntime),
+    Sandbox(StartError),
+    /// The code directory is gone or the version cannot run on this host.
+    Unusable(String),
+}
+
+/// An environment to be: its log exists before it does, so that init output has a place.
+pub(crate) struct Planned {
+    spec: EnvironmentSpec,
+    /// Why the program cannot be there, found before anything is started.
+    refused: Option<String>,
+    /// The user's script that starts the runtime.
+    has_wrapper: bool,
+    pub(crate) log: Arc<EnvironmentLog>,
+    keys: Arc<Issued>,
+}
+
+impl Starter {
+    /// Chooses the runtime and fills in what the environment sees.
+    pub(crate) async fn plan(&self, deployed: &Arc<Deployed>) -> Result<Planned, StartFailure> {
+        let config = &deployed.config;
+        let runtime = config
+            .runtime
+            .ok_or_else(|| StartFailure::Unusable("the function has no runtime".to_owned()))?;
+        let code = deployed
+            .code_dir()
+            .map(std::path::Path::to_owned)
+            .ok_or_else(|| StartFailure::Unusable("the function has no code".to_owned()))?;
+        if config.architecture != model::Architecture::host() {
+            return Err(StartFailure::Unusable(format!(
+                "the function was built for {}, this host runs {}",
+                config.architecture.as_str(),
+                model::Architecture::host().as_str(),
+            )));
+        }
+        let found = self
+            .catalog
+            .prepare(runtime, &code, &self.tasks)
+            .await
+            .map_err(StartFailure::MissingRuntime)?;
+        let log = Arc::new(EnvironmentLog::new(
+            self.stream(deployed),
+            self.sink.clone(),
+        ));
+        let function = &deployed.function;
+        let keys = self.keys.issue(
+            self.tasks.ids(),
+            &function.account,
+            &config.role,
+            function.name.as_str(),
+        );
+        let env = launch::environment(&launch::Facts {
+            deployed,
+            log_group: &log.stream().group,
+            log_stream: &log.stream().stream,
+            keys: &keys,
+            endpoint: self.endpoint_inside.as_deref(),
+        });
+        let wrapper = deployed
+            .config
+            .environment
+            .iter()
+            .flatten()
+            .find(|(name, _)| *name == EXEC_WRAPPER && runtime.family() != RuntimeFamily::Provided)
+            .map(|(_, path)| path.clone());
+        let has_wrapper = wrapper.is_some();
+        let argv = wrapper.into_iter().chain(found.argv).collect();
+        let mut mounts = vec![Mount {
+            host: code,
+            inside: "/var/task".into(),
+        }];
+        mounts.extend(found.mounts);
+        let spec = EnvironmentSpec {
+            id: self.tasks.ids().hex(8),
+            argv,
+            env,
+            mounts,
+            memory: config.memory,
+            ephemeral: config.ephemeral,
+            network: self.network,
+            init_limit: Duration::ZERO,
+            output: log.clone(),
+        };
+        let refused = found.bootstrap_missing.then(|| NO_BOOTSTRAP.to_owned());
+        Ok(Planned {
+            spec,
+            refused,
+            has_wrapper,
+            log,
+            keys,
+        })
+    }
+
+    /// Boots and initialises; may be called again with the same plan after a failed init.
+    pub(crate) async fn start(
+        &self,
+        planned: &Planned,
+        init_limit: Duration,
+    ) -> Result<Live, StartError> {
+        if let Some(reason) = &planned.refused {
+            let path = planned.spec.argv.first().cloned().unwrap_or_default();
+            return Err(StartError::BadEntrypoint {
+                path,
+                reason: reason.clone(),
+            });
+        }
+        let id = self.tasks.ids().hex(8);
+        let spec = EnvironmentSpec {
+            init_limit,
+            id,
+            ..planned.spec.clone()
+        };
+        let environment = match self.sandbox.start(spec).await {
+            // A wrapper is started by a shell on AWS, which answers 127 for what it does not find.
+            Err(StartError::BadEntrypoint { .. }) if planned.has_wrapper => {
+                return Err(StartError::InitExited {
+                    exit: Exit::Code(127),
+                    took: Duration::ZERO,
+                });
+            }
+            other => other?,
+        };
+        let init = environment.init().duration;
+        Ok(Live {
+            environment,
+            log: planned.log.clone(),
+            keys: planned.keys.clone(),
+            init: Some(init),
+            idle_since: self.tasks.clock().now(),
+        })
+    }
+
+    /// Gives up a plan whose environment never lived.
+    pub(crate) fn abandon(&self, planned: &Planned) {
+        self.keys.revoke(&planned.keys.access_key);
+    }
+
+    /// Stops an environment without making anybody wait for it.
+    pub(crate) fn stop(&self, live: Live) {
+        self.keys.revoke(&live.keys.access_key);
+        self.tasks
+            .spawn("environment stop", live.environment.stop());
+    }
+
+    pub(crate) async fn stop_now(&self, live: Live) {
+        self.keys.revoke(&live.keys.access_key);
+        live.environment.stop().await;
+    }
+
+    /// `YYYY/MM/DD/[version]<32 hex>`; with a log group of the user's, the function's name goes
+    /// before the version.  [Lambda guide: log streams]
+    fn stream(&self, deployed: &Deployed) -> LogStreamRef {
+        let function = &deployed.function;
+        let date = self.tasks.clock().now().log_date();
+        let id = self.tasks.ids().hex(16);
+        let version = deployed.version;
+        let default_group = format!("/aws/lambda/{}", function.name);
+        let group = deployed.config.logging.group.clone();
+        let stream = if group == default_group {
+            format!("{date}/[{version}]{id}")
+        } else {
+            format!("{date}/{}[{version}]{id}", function.name)
+        };
+        LogStreamRef {
+            account: function.account.clone(),
+            region: function.region.clone(),
+            group: group.into(),
+            stream: stream.into(),
+        }
+    }
+}

@@ -1,0 +1,529 @@
+//! RequestResponse: resolve → admit → lease → run → report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use functions::{Deployed, LogFormat, LogLevel, ResolveError, State};
+use model::{Call, Concluded, Exit, FunctionRef, Timeout, Unfinished};
+use sandbox::{Answer, StartError};
+use tasks::Ids;
+use tokio::sync::oneshot;
+
+use crate::admission::Permit;
+use crate::errors;
+use crate::handle::{Inner, Invoke, Outcome, Refused, Request};
+use crate::output::EnvironmentLog;
+use crate::pool::{Live, Pool};
+use crate::report::{Figures, Level, Lines, Status};
+use crate::starter::{Planned, StartFailure};
+
+/// Longest init phase outside of an invocation.  [Lambda guide: runtime environment]
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// Idle environments found dead before a lease gives up on them and starts a new one.
+const DEAD_IDLE_MAX: usize = 16;
+
+impl Invoke {
+    /// Runs the function and waits for its answer. Once admitted the invocation runs to its end, also
+    /// if the caller goes away.
+    ///
+    /// # Errors
+    /// The function did not run: unknown, not active, throttled, or the host cannot run it.
+    pub async fn request_response(&self, request: Request) -> Result<Outcome, Refused> {
+        let deployed = self.ready(&request.function).await?;
+        let permit = self.0.admission.admit().ok_or(Refused::Throttled {
+            reason: "ConcurrentInvocationLimitExceeded",
+        })?;
+        let (answer, answered) = oneshot::channel();
+        let inner = self.0.clone();
+        self.0.tasks.spawn("invocation", async move {
+            let outcome = inner.run(deployed, request, permit).await;
+            let _ = answer.send(outcome); // nobody waits any more: the run still counted
+        });
+        answered.await.unwrap_or_else(|_| {
+            Err(Refused::Internal {
+                detail: "the invocation task ended without an answer".to_owned(),
+            })
+        })
+    }
+
+    /// Everything that an invocation checks before it runs.
+    ///
+    /// # Errors
+    /// Those that the invocation would give.
+    pub fn dry_run(&self, function: &FunctionRef) -> Result<(), Refused> {
+        self.resolve(function).map(|_| ())
+    }
+
+    /// A function that was just made is ready a moment later: its first call makes it so.
+    async fn ready(&self, function: &FunctionRef) -> Result<Arc<Deployed>, Refused> {
+        match self.resolve(function) {
+            Err(Refused::NotReady { .. }) => {
+                let settled = self.0.functions.resolve_ready(function).await;
+                settled.map_err(not_found).and_then(active)
+            }
+            other => other,
+        }
+    }
+
+    fn resolve(&self, function: &FunctionRef) -> Result<Arc<Deployed>, Refused> {
+        self.0
+            .functions
+            .resolve(function)
+            .map_err(not_found)
+            .and_then(active)
+    }
+}
+
+fn not_found(error: ResolveError) -> Refused {
+    match error {
+        ResolveError::NotFound { arn } => Refused::NotFound { arn },
+    }
+}
+
+fn active(deployed: Arc<Deployed>) -> Result<Arc<Deployed>, Refused> {
+    match &deployed.state {
+        State::Active => Ok(deployed),
+        other => Err(Refused::NotReady {
+            state: other.as_str().to_owned(),
+        }),
+    }
+}
+
+/// What a lease gives: an environment, or the end of an invocation that could not start one.
+enum Leased {
+    Ready(Live),
+    /// The init phase failed outside; it is done again inside the invocation.
+    InitAgain(Planned),
+}
+
+/// One invocation on its way.
+struct Run<'a> {
+    inner: &'a Inner,
+    pool: &'a Pool,
+    request: &'a Request,
+    lines: Lines,
+}
+
+impl Inner {
+    async fn run(
+        &self,
+        deployed: Arc<Deployed>,
+        request: Request,
+        permit: Permit,
+    ) -> Result<Outcome, Refused> {
+        let pool = self.pool(&deployed);
+        let run = Run {
+            inner: self,
+            pool: &pool,
+            lines: lines(&deployed, &request.function),
+            request: &request,
+        };
+        let outcome = match run.lease().await? {
+            Leased::Ready(live) => run.call(live).await,
+            Leased::InitAgain(planned) => run.call_with_init(planned).await?,
+        };
+        drop(permit);
+        Ok(outcome)
+    }
+}
+
+impl Run<'_> {
+    async fn lease(&self) -> Result<Leased, Refused> {
+        for _ in 0..DEAD_IDLE_MAX {
+            let Some(mut live) = self.pool.take_idle() else {
+                break;
+            };
+            if is_alive(&mut live).await {
+                return Ok(Leased::Ready(live));
+            }
+            self.discard(live);
+        }
+        // A start that must wait for its turn takes an environment that becomes idle meanwhile.
+        loop {
+            tokio::select! {
+                biased;
+                permit = self.inner.starts.acquire() => {
+                    let _permit = permit.map_err(|e| Refused::Internal { detail: e.to_string() })?;
+                    return self.start().await;
+                }
+                () = self.pool.freed() => {
+                    if let Some(live) = self.pool.take_idle() {
+                        return Ok(Leased::Ready(live));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<Leased, Refused> {
+        self.inner.make_room();
+        let planned = self
+            .inner
+            .starter
+            .plan(&self.pool.deployed)
+            .await
+            .map_err(refused)?;
+        let log = &planned.log;
+        self.push(log, self.lines.init_start(self.now()));
+        match self.inner.starter.start(&planned, INIT_LIMIT).await {
+            Ok(live) => {
+                self.pool.add_busy(&live.log);
+                Ok(Leased::Ready(live))
+            }
+            Err(error) => {
+                let (took, status) = match &error {
+                    StartError::InitFailed { took, .. } => {
+                        (*took, Status::Error(Some("Runtime.Unknown")))
+                    }
+                    StartError::InitTimedOut { waited } => (*waited, Status::Timeout),
+                    StartError::InitExited { took, .. } => {
+                        (*took, Status::Error(Some("Runtime.ExitError")))
+                    }
+                    StartError::BadEntrypoint { .. } => (
+                        Duration::ZERO,
+                        Status::Error(Some("Runtime.InvalidEntrypoint")),
+                    ),
+                    StartError::NoCapacity(_) | StartError::Backend(_) => {
+                        self.inner.starter.abandon(&planned);
+                        return Err(refused(StartFailure::Sandbox(error)));
+                    }
+                };
+                let status = named(status, &error);
+                self.push(
+                    log,
+                    self.lines.init_report(self.now(), took, "init", status),
+                );
+                Ok(Leased::InitAgain(planned))
+            }
+        }
+    }
+
+    /// The usual call: the environment waits for an event.
+    async fn call(&self, mut live: Live) -> Outcome {
+        let init = live.init.take();
+        let timeout = self.timeout().duration();
+        self.begin(&live.log);
+        let answer = live.environment.invoke(self.event(timeout), timeout).await;
+        self.conclude(live, answer, init, Duration::ZERO)
+    }
+
+    /// The init phase failed before: it is part of the invocation now.  [Lambda guide: failures
+    /// during the init phase]
+    async fn call_with_init(&self, planned: Planned) -> Result<Outcome, Refused> {
+        self.begin(&planned.log);
+        let clock = self.inner.tasks.clock();
+        let started = clock.monotonic();
+        let limit = self.timeout().duration();
+        let error = match self.inner.starter.start(&planned, limit).await {
+            Ok(mut live) => {
+                self.pool.add_busy(&live.log);
+                live.init = None;
+                let spent = clock.monotonic().since(started);
+                let left = limit.saturating_sub(spent);
+                let answer = live.environment.invoke(self.event(left), left).await;
+                return Ok(self.conclude(live, answer, None, spent));
+            }
+            Err(error) => error,
+        };
+        let took = clock.monotonic().since(started);
+        self.inner.starter.abandon(&planned);
+        let id = self.request.request_id.as_str();
+        let (payload, status) = match &error {
+            StartError::InitFailed { error, .. } => (error.payload.clone(), Status::Error(None)),
+            StartError::InitTimedOut { .. } => {
+                let end = Unfinished::TimedOut;
+                self.push(&planned.log, Some(self.failure_line(&end)));
+                (errors::body(&end, id, self.timeout()), Status::Timeout)
+            }
+            StartError::InitExited { exit, .. } => {
+                let end = Unfinished::Crashed(*exit);
+                self.push(&planned.log, Some(self.failure_line(&end)));
+                (
+                    errors::body(&end, id, self.timeout()),
+                    Status::Error(Some("Runtime.ExitError")),
+                )
+            }
+            StartError::BadEntrypoint { reason, .. } => {
+                let kind = "Runtime.InvalidEntrypoint";
+                let text = serde_json::to_string(reason).unwrap_or_default();
+                let text = text.trim_matches('"');
+                (errors::exit_body(kind, id, text), Status::Error(Some(kind)))
+            }
+            StartError::NoCapacity(_) | StartError::Backend(_) => {
+                return Err(refused(StartFailure::Sandbox(error)));
+            }
+        };
+        let status = named(status, &error);
+        let figures = Figures {
+            duration: took.min(limit),
+            init: None,
+            memory_max_mib: memory_used(&error, self.lines.memory_mib),
+            status,
+        };
+        let log_tail = self.finish(&planned.log, &figures);
+        Ok(self.outcome(payload, Some("Unhandled"), log_tail))
+    }
+
+    /// Reports, and gives the environment back or ends it.
+    fn conclude(
+        &self,
+        live: Live,
+        answer: Answer,
+        init: Option<Duration>,
+        spent: Duration,
+    ) -> Outcome {
+        let memory_mib = self.lines.memory_mib;
+        let mut figures = Figures {
+            duration: answer.duration + spent,
+            init,
+            memory_max_mib: answer.memory_max_mib.unwrap_or_default().min(memory_mib),
+            status: Status::Success,
+        };
+        let (payload, error) = match answer.ending {
+            Ok(Concluded::Success(payload)) => (payload, None),
+            Ok(Concluded::Error(error)) => {
+                figures.status = Status::Error(None);
+                (error.payload, Some("Unhandled"))
+            }
+            Err(end) => {
+                let id = self.request.request_id.as_str();
+                let body = errors::body(&end, id, self.timeout());
+                if end == Unfinished::TimedOut {
+                    figures.duration = self.timeout().duration();
+                    figures.status = Status::Timeout;
+                } else {
+                    figures.status = Status::Error(Some(errors::error_type(&end)));
+                }
+                if end == Unfinished::Crashed(Exit::OutOfMemory) {
+                    figures.memory_max_mib = memory_mib;
+                }
+                if let Unfinished::Lost(detail) = &end {
+                    tracing::error!(request = id, detail, "environment lost");
+                }
+                self.push(&live.log, Some(self.failure_line(&end)));
+                let log_tail = self.finish(&live.log, &figures);
+                if end == Unfinished::ResponseTooLarge {
+                    self.give_back(live);
+                } else {
+                    self.discard(live);
+                }
+                return self.outcome(body, Some("Unhandled"), log_tail);
+            }
+        };
+        let log_tail = self.finish(&live.log, &figures);
+        self.give_back(live);
+        self.outcome(payload, error, log_tail)
+    }
+
+    fn give_back(&self, live: Live) {
+        if let Some(live) = self.pool.give_back(live, self.now()) {
+            self.inner.starter.stop(live);
+        }
+    }
+
+    fn discard(&self, live: Live) {
+        self.pool.remove_busy(&live.log);
+        self.inner.starter.stop(live);
+    }
+
+    fn outcome(
+        &self,
+        payload: bytes::Bytes,
+        function_error: Option<&'static str>,
+        log_tail: Option<Vec<u8>>,
+    ) -> Outcome {
+        Outcome {
+            executed_version: self.pool.deployed.version,
+            payload,
+            function_error,
+            log_tail,
+        }
+    }
+
+    fn event(&self, limit: Duration) -> Call {
+        Call {
+            request: self.request.request_id.clone(),
+            payload: self.request.payload.clone(),
+            deadline_unix_ms: self.now().after(limit).unix_millis(),
+            // Unqualified when called without qualifier, else as called.  [observed, HC-4]
+            invoked_arn: self.request.function.to_string(),
+            trace: trace_header(
+                self.request.trace.as_deref(),
+                self.now(),
+                self.inner.tasks.ids(),
+            ),
+            client_context: self.request.client_context.clone(),
+            cognito_identity: self.request.cognito_identity.clone(),
+            tenant_id: None,
+        }
+    }
+
+    fn begin(&self, log: &EnvironmentLog) {
+        log.begin(self.request.want_log);
+        self.push(
+            log,
+            self.lines
+                .start(self.now(), self.request.request_id.as_str()),
+        );
+    }
+
+    fn finish(&self, log: &EnvironmentLog, figures: &Figures) -> Option<Vec<u8>> {
+        let id = self.request.request_id.as_str();
+        self.push(log, self.lines.end(id));
+        self.push(log, self.lines.report(self.now(), id, figures));
+        log.end()
+    }
+
+    /// The line that tells people why there was no answer.
+    fn failure_line(&self, end: &Unfinished) -> String {
+        let id = &self.request.request_id;
+        let text = errors::message(end, self.timeout());
+        match end {
+            Unfinished::TimedOut => format!("{} {id} {text}\n", self.now().iso_millis()),
+            Unfinished::Crashed(_) => format!("RequestId: {id} Error: {text}\nRuntime.ExitError"),
+            _ => format!("RequestId: {id} Error: {text}"),
+        }
+    }
+
+    fn push(&self, log: &EnvironmentLog, line: Option<String>) {
+        if let Some(line) = line {
+            log.push(self.now().unix_millis(), line);
+        }
+    }
+
+    fn timeout(&self) -> Timeout {
+        self.pool.deployed.config.timeout
+    }
+
+    fn now(&self) -> tasks::Time {
+        self.inner.tasks.clock().now()
+    }
+}
+
+/// An idle environment whose runtime ended meanwhile is not leased.
+async fn is_alive(live: &mut Live) -> bool {
+    tokio::select! {
+        biased;
+        _ = live.environment.lost() => false,
+        () = std::future::ready(()) => true,
+    }
+}
+
+/// A status with the type that the runtime reported for its failed init.
+fn named(status: Status, error: &StartError) -> Status {
+    match (status, error) {
+        (Status::Error(_), StartError::InitFailed { error, .. }) => {
+            Status::Error(Some(known_type(error.kind.as_deref())))
+        }
+        (status, _) => status,
+    }
+}
+
+/// `Runtime.X` and `Function.X` of the spec's list stay, all else is `Runtime.Unknown`.  [spec 4.8]
+fn known_type(kind: Option<&str>) -> &'static str {
+    const KNOWN: &[&str] = &[
+        "Runtime.ImportModuleError",
+        "Runtime.HandlerNotFound",
+        "Runtime.MalformedHandlerName",
+        "Runtime.UserCodeSyntaxError",
+        "Runtime.UnhandledPromiseRejection",
+        "Runtime.MarshalError",
+        "Runtime.UnmarshalError",
+        "Runtime.NodejsExit",
+        "Runtime.ExitError",
+        "Function.Unknown",
+    ];
+    kind.and_then(|kind| KNOWN.iter().find(|known| **known == kind))
+        .unwrap_or(&"Runtime.Unknown")
+}
+
+fn memory_used(error: &StartError, memory_mib: u32) -> u32 {
+    match error {
+        StartError::InitExited {
+            exit: Exit::OutOfMemory,
+            ..
+        } => memory_mib,
+        _ => 0,
+    }
+}
+
+fn refused(failure: StartFailure) -> Refused {
+    match failure {
+        StartFailure::MissingRuntime(missing) => Refused::InvalidRuntime {
+            message: missing.message,
+        },
+        StartFailure::Unusable(message) => Refused::InvalidRuntime { message },
+        StartFailure::Sandbox(error) => Refused::Internal {
+            detail: error.to_string(),
+        },
+    }
+}
+
+fn lines(deployed: &Deployed, function: &FunctionRef) -> Lines {
+    let logging = &deployed.config.logging;
+    Lines {
+        json: logging.format == LogFormat::Json,
+        level: match logging.system_level {
+            Some(LogLevel::Trace | LogLevel::Debug) => Level::Debug,
+            Some(LogLevel::Warn | LogLevel::Error | LogLevel::Fatal) => Level::Warn,
+            Some(LogLevel::Info) | None => Level::Info,
+        },
+        function_arn: function.to_string(),
+        function_name: function.name.to_string(),
+        version: deployed.version.to_string(),
+        memory_mib: deployed.config.memory.mib(),
+        runtime_version: deployed
+            .config
+            .runtime
+            .map(|r| (r.version_label(), r.version_arn(&function.region))),
+    }
+}
+
+/// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`: the caller's root is kept.
+fn trace_header(given: Option<&str>, now: tasks::Time, ids: &Ids) -> String {
+    let field = |name: &str| {
+        given.and_then(|text| {
+            text.split(';').find_map(|part| {
+                let value = part.trim().strip_prefix(name)?.strip_prefix('=')?;
+                let fits = value.len() <= 64
+                    && value
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b == b'-');
+                fits.then(|| value.to_owned())
+            })
+        })
+    };
+    let root =
+        field("Root").unwrap_or_else(|| format!("1-{:08x}-{}", now.unix_secs(), ids.hex(12)));
+    let sampled = field("Sampled").unwrap_or_else(|| "0".to_owned());
+    format!("Root={root};Parent={};Sampled={sampled}", ids.hex(8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_keeps_the_root_of_its_caller() {
+        let ids = Ids::seeded(1);
+        let now = tasks::Time::from_unix_secs(0x1234_5678);
+        let fresh = trace_header(None, now, &ids);
+        assert!(fresh.starts_with("Root=1-12345678-"), "{fresh}");
+        assert!(fresh.ends_with(";Sampled=0"), "{fresh}");
+        let kept = trace_header(Some("Root=1-aa-bb;Parent=cc;Sampled=1"), now, &ids);
+        assert!(kept.starts_with("Root=1-aa-bb;Parent="), "{kept}");
+        assert!(kept.ends_with(";Sampled=1"), "{kept}");
+        let hostile = trace_header(Some("Root=1-a\r\nX: y;Sampled=1"), now, &ids);
+        assert!(!hostile.contains('\r'), "{hostile}");
+    }
+
+    #[test]
+    fn only_known_error_types_reach_the_log() {
+        assert_eq!(
+            known_type(Some("Runtime.ImportModuleError")),
+            "Runtime.ImportModuleError"
+        );
+        assert_eq!(known_type(Some("Runtime.<script>")), "Runtime.Unknown");
+        assert_eq!(known_type(None), "Runtime.Unknown");
+    }
+}

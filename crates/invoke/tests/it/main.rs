@@ -1,0 +1,12 @@
+//! The invocation path over a scripted sandbox, a simulated store and a virtual clock.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
+
+mod house;
+mod lifecycle;
+mod sync;
