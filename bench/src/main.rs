@@ -119,13 +119,12 @@ fn run(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The server and the example that is measured, as users build them.
+/// The server that is measured, as users build it.
 fn build(root: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root)
-        .args(["build", "--release", "--quiet"])
-        .args(["--package", "server", "--package", "hello-rust"])
+        .args(["build", "--release", "--quiet", "--package", "server"])
         .status()
         .context("cannot start cargo")?;
     if !status.success() {

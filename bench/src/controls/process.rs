@@ -15,29 +15,35 @@ impl Hello {
     /// Compiles it below `folder`.
     pub(crate) fn build(folder: &Path) -> Result<Hello> {
         let source = folder.join("hello.rs");
-        let path = folder.join("hello");
         std::fs::write(&source, "fn main() { println!(\"hello\"); }\n")?;
-        let status = Command::new("rustc")
-            .args([
-                "--edition",
-                "2024",
-                "-O",
-                "-C",
-                "target-feature=+crt-static",
-            ])
-            .args(["-C", "strip=symbols", "-o"])
-            .args([&path, &source])
-            .status()
-            .context("cannot start rustc")?;
-        if !status.success() {
-            bail!("the static program cannot be compiled");
-        }
+        let path = folder.join("hello");
+        compile(&source, &path)?;
         Ok(Hello { path })
     }
 
     pub(crate) fn run(&self) -> Result<Duration> {
         timed(Command::new(&self.path))
     }
+}
+
+/// Compiles one file to a static executable.
+pub(crate) fn compile(source: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("rustc")
+        .args([
+            "--edition",
+            "2024",
+            "-O",
+            "-C",
+            "target-feature=+crt-static",
+        ])
+        .args(["-C", "strip=symbols", "-o"])
+        .args([to, source])
+        .status()
+        .context("cannot start rustc")?;
+    if !status.success() {
+        bail!("{} cannot be compiled", source.display());
+    }
+    Ok(())
 }
 
 /// An interpreter that imports the given modules and ends.

@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
-use crate::controls::process::Hello;
+use crate::controls::process::{Hello, compile};
 use crate::kiln::{Function, Kiln};
 use crate::report::Row;
 
@@ -60,15 +60,13 @@ impl Bench {
         Kiln::start(&self.binary, self.folder.path())
     }
 
-    /// `examples/hello-rust`, as built.
+    /// `examples/hello-rust`, linked statically.
     pub(crate) fn native(&self) -> Result<Function> {
-        let folder = self
-            .binary
-            .parent()
-            .context("the server lies in a folder")?;
-        let path = folder.join("bootstrap");
-        let program =
-            std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let path = self.folder.path().join("bootstrap");
+        if !path.exists() {
+            compile(&self.root.join("examples/hello-rust/src/main.rs"), &path)?;
+        }
+        let program = std::fs::read(&path)?;
         Function::new("provided.al2023", "bootstrap", &[("bootstrap", &program)])
     }
 }

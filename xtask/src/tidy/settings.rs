@@ -59,7 +59,10 @@ mod tests {
         let messages: Vec<&str> = found.iter().map(|f| f.message.as_str()).collect();
         assert_eq!(
             messages,
-            ["setting KILN_B_MAX is not described", "there is no setting KILN_GONE"]
+            [
+                "setting KILN_B_MAX is not described",
+                "there is no setting KILN_GONE"
+            ]
         );
     }
 }
