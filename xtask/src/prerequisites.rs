@@ -31,8 +31,24 @@ impl Venv {
     }
 }
 
+/// Checks licences and bans. Built without optimisation: that takes half the time and is fast enough.
+const CARGO_DENY: &str = "cargo-deny@0.20.2";
+
+/// Where `cargo deny` is: the user's own, or ours below `target`.
+pub(crate) fn cargo_deny(root: &Path, target: &Path) -> Command {
+    let ours = target.join("tools/bin/cargo-deny");
+    if ours.exists() {
+        let mut command = Command::new(ours);
+        command.current_dir(root).arg("deny");
+        return command;
+    }
+    let mut command = step::cargo(root);
+    command.arg("deny");
+    command
+}
+
 /// Python, Node.js and `cargo deny`: installs what is missing, or says how.
-pub(crate) fn tools(root: &Path) -> Outcome {
+pub(crate) fn tools(root: &Path, target: &Path) -> Outcome {
     let mut installed = Vec::new();
     let mut missing = Vec::new();
     if !answers("python3", &["-c", "import venv, ensurepip"]) {
@@ -45,9 +61,14 @@ pub(crate) fn tools(root: &Path) -> Outcome {
         apt_install(&missing)?;
         installed.extend(missing);
     }
-    if !answers("cargo", &["deny", "--version"]) {
+    let has_deny = cargo_deny(root, target)
+        .arg("--version")
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !has_deny {
         let mut install = step::cargo(root);
-        install.args(["install", "--locked", "cargo-deny"]);
+        install.args(["install", "--locked", "--debug", CARGO_DENY, "--root"]);
+        install.arg(target.join("tools"));
         step::passes(install)?;
         installed.push("cargo-deny");
     }

@@ -70,11 +70,11 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
             continue;
         }
         let passed = steps.run(name, || match name {
-            "tools" => prerequisites::tools(root),
+            "tools" => prerequisites::tools(root, &target),
             "fmt" => fmt(root),
             "tidy" => tidy::step(root),
             "clippy" => clippy(root),
-            "deny" => deny(root),
+            "deny" => deny(root, &target),
             "unit tests" => unit(root),
             "build" => build(root),
             "packages" => prerequisites::packages(root, &target),
@@ -92,7 +92,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
 /// The steps without which a step would only repeat their failure.
 fn needs(step: &str) -> &'static [&'static str] {
     match step {
-        "packages" | "runtimes" => &["tools"],
+        "deny" | "packages" | "runtimes" => &["tools"],
         "e2e" => &["tools", "build", "packages"],
         _ => &[],
     }
@@ -154,9 +154,9 @@ pub(crate) fn unit(root: &Path) -> Outcome {
 
 /// Licences, banned crates, one door for heavy ones, sources. Advisories only with a copy of the
 /// database at hand: the tests must pass without a network.
-fn deny(root: &Path) -> Outcome {
-    let mut command = step::cargo(root);
-    command.args(["deny", "--offline", "check", "--hide-inclusion-graph"]);
+fn deny(root: &Path, target: &Path) -> Outcome {
+    let mut command = prerequisites::cargo_deny(root, target);
+    command.args(["--offline", "check", "--hide-inclusion-graph"]);
     command.args(["licenses", "bans", "sources"]);
     step::passes(command)?;
     if !advisory_database_is_here() {
@@ -164,14 +164,8 @@ fn deny(root: &Path) -> Outcome {
             "advisories not checked: no copy of the database here",
         ));
     }
-    let mut command = step::cargo(root);
-    command.args([
-        "deny",
-        "--offline",
-        "check",
-        "--disable-fetch",
-        "advisories",
-    ]);
+    let mut command = prerequisites::cargo_deny(root, target);
+    command.args(["--offline", "check", "--disable-fetch", "advisories"]);
     step::passes(command)
 }
 
