@@ -4,6 +4,9 @@ use bytes::Bytes;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+/// The marker by which our readers know a blob.
+pub(crate) const BLOB: &str = "$wire::Blob";
+
 /// Bytes that travel as a base64 string in JSON, XML and forms.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Blob(pub Bytes);
@@ -18,11 +21,18 @@ impl<'de> Deserialize<'de> for Blob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Blob, D::Error> {
         struct Text;
 
-        impl Visitor<'_> for Text {
+        impl<'de> Visitor<'de> for Text {
             type Value = Blob;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a base64 string")
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                deserializer: D,
+            ) -> Result<Blob, D::Error> {
+                deserializer.deserialize_string(self)
             }
 
             fn visit_str<E: Error>(self, text: &str) -> Result<Blob, E> {
@@ -33,7 +43,7 @@ impl<'de> Deserialize<'de> for Blob {
             }
         }
 
-        deserializer.deserialize_string(Text)
+        deserializer.deserialize_newtype_struct(BLOB, Text)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The members of a request, whatever part of it they came in, and how a shape reads them.
 
 mod error;
+pub(crate) mod probe;
 mod read;
 
 use std::collections::BTreeMap;

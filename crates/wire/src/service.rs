@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use crate::handler::{Handler, RawRequest, RawResponse};
+use crate::members::probe;
 use crate::protocol::{Protocol, Style};
 use crate::route::{Route, Routes};
 use crate::{Context, Fault};
@@ -41,6 +42,8 @@ pub(crate) struct Operation {
     pub(crate) body_bytes_max: u64,
     pub(crate) oversize: Option<Oversize>,
     pub(crate) is_public: bool,
+    /// The input as the handler's shape has it; none for raw operations.
+    pub(crate) input: Option<fn() -> Value>,
 }
 
 impl Service {
@@ -106,6 +109,7 @@ impl Operation {
             "route": self.route.as_ref().map(Route::describe),
             "headers": headers,
             "bodyBytesMax": self.body_bytes_max,
+            "input": self.input.map(|shape| shape()),
         })
     }
 }
@@ -167,6 +171,7 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
     {
         let handler = Handler::typed(Arc::clone(&self.state), f);
         self.add(name, handler, None, 200)
+            .last(|operation| operation.input = Some(probe::shape::<I>))
     }
 
     /// An operation that method and path name. `route` says which members path and query carry:
@@ -194,6 +199,7 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
             Some(Route::parse(method, route)),
             success_status,
         )
+        .last(|operation| operation.input = Some(probe::shape::<I>))
     }
 
     /// Like [`rest`](Self::rest), for an operation that reads and writes its bodies itself.
@@ -295,6 +301,7 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
             body_bytes_max: BODY_BYTES_MAX,
             oversize: None,
             is_public: false,
+            input: None,
         });
         self
     }
