@@ -218,6 +218,12 @@ impl Connection<'_> {
             }
         };
         drop(posted);
+        if answer == Answer::Accepted && head.keep_alive && route::asks_next(&self.buffer) {
+            // The runtime has asked for the next event already: it reads this when that comes, and
+            // need not wake up for it before.
+            self.outlet.hold(answer.bytes());
+            return Ok(flow);
+        }
         self.answer(answer).await?;
         Ok(flow)
     }

@@ -46,6 +46,11 @@ impl Outlet {
         }
     }
 
+    /// Writes `bytes` together with what follows.
+    pub(crate) fn hold(&self, bytes: Bytes) {
+        self.rest().push_back(bytes);
+    }
+
     pub(crate) async fn send(&self, bytes: Bytes) -> io::Result<()> {
         self.rest().push_back(bytes);
         self.flush().await
@@ -75,9 +80,13 @@ impl Outlet {
 
 /// Writes until all is written or the socket is full.
 fn write_some(half: &OwnedWriteHalf, rest: &mut VecDeque<Bytes>) -> io::Result<()> {
-    while let Some(first) = rest.front() {
-        let second = rest.get(1).map_or(&b""[..], |b| b);
-        match half.try_write_vectored(&[IoSlice::new(first), IoSlice::new(second)]) {
+    while !rest.is_empty() {
+        // A held reply, the head of an event and the event.
+        let mut slices = [IoSlice::new(b""); 3];
+        for (slice, bytes) in slices.iter_mut().zip(rest.iter()) {
+            *slice = IoSlice::new(bytes);
+        }
+        match half.try_write_vectored(&slices) {
             Ok(n) => advance(rest, n),
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(e) => return Err(e),

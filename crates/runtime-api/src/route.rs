@@ -80,6 +80,11 @@ pub(crate) fn head_end(bytes: &[u8], from: &mut usize) -> Option<usize> {
     found.map(|at| start + at + 4)
 }
 
+/// Whether `bytes` are a request for the next event, whole and alone.
+pub(crate) fn asks_next(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"GET /2018-06-01/runtime/invocation/next ") && bytes.ends_with(b"\r\n\r\n")
+}
+
 /// Reads a whole head, which ends with an empty line.
 pub(crate) fn parse(head: &[u8]) -> Result<Head, BadRequest> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];

@@ -298,3 +298,29 @@ fn other_requests_do_not_touch_the_session() {
         assert_eq!(client.get("/2018-06-01/ping").await.status, 200);
     });
 }
+
+#[test]
+fn a_runtime_may_answer_and_ask_in_one_write() {
+    with_session(|mut handle, address| async move {
+        let mut client = Client::connect(address).await;
+        let next = format!("GET {} HTTP/1.1\r\n\r\n", path("invocation/next"));
+        client.send(next.as_bytes()).await;
+        for n in 0..3 {
+            let runtime = async {
+                if n > 0 {
+                    assert_eq!(client.answer().await.status, 202);
+                }
+                assert_eq!(client.answer().await.text(), n.to_string());
+                let head = format!("POST {} HTTP/1.1", invocation("response"));
+                let both = format!("{head}\r\nContent-Length: 2\r\n\r\nok{next}");
+                client.send(both.as_bytes()).await;
+            };
+            let server = async {
+                let reply = handle.invoke(call(n.to_string().as_bytes())).await;
+                assert_eq!(reply, Reply::Response("ok".into()));
+                handle.idle().await;
+            };
+            tokio::join!(runtime, server);
+        }
+    });
+}
