@@ -71,6 +71,9 @@ impl Functions {
         if self.0.index.get(&key).is_some() {
             return Err(exists());
         }
+        if new.tags.len() > TAGS_MAX {
+            return Err(Error::TooManyTags { max: TAGS_MAX });
+        }
         let code = self.0.code.keep(new.zip.clone()).await?;
         let this = self.clone();
         self.uncancelled(async move {

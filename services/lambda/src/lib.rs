@@ -1,1 +1,187 @@
-//! lambda
+//! The Lambda API: the skin of the platform.
+//!
+//! Each operation reads its shape, checks it as AWS does, asks [`functions`] or [`invoke`], and writes
+//! the answer. What an operation means lives in those crates; how AWS words it lives here.
+//!
+//! - `api`: the wire shapes. `configuration`: a version as the API shows it.
+//! - `name`, `settings`, `variables`, `runtimes`: what a request may say. `rules`, `violations`: how
+//!   AWS tells that it may not. `fault`: every other error.
+//! - `operations`: one file for each family.
+//!
+//! Not here: what runs where, and what is kept.
+
+mod api;
+mod configuration;
+mod fault;
+mod location;
+mod name;
+mod operations;
+mod payload;
+mod rules;
+mod runtimes;
+mod settings;
+mod variables;
+mod violations;
+
+use std::sync::Arc;
+
+use functions::Functions;
+use http::Method;
+use invoke::Invoke;
+use tasks::Tasks;
+use wire::{Protocol, Service};
+
+use crate::location::Signer;
+use crate::operations::{account, call, concurrency, create, delete, read, tags, update, versions};
+
+/// What the service is made of.
+pub struct Deps {
+    pub functions: Functions,
+    pub invoke: Invoke,
+    pub tasks: Tasks,
+}
+
+/// What every operation gets.
+pub(crate) struct Lambda {
+    pub(crate) functions: Functions,
+    pub(crate) invoke: Invoke,
+    pub(crate) tasks: Tasks,
+    pub(crate) signer: Signer,
+}
+
+/// Longest request that carries code: a zip of 50 MB in base64, and its settings.  [Lambda API]
+const CODE_REQUEST_MAX: u64 = 70_167_211;
+/// Longest request that carries settings only.
+const REQUEST_MAX: u64 = 6_291_456;
+
+/// The service, to be put into a router.
+pub fn service(deps: Deps) -> Service {
+    let state = Lambda {
+        signer: Signer::new(deps.tasks.ids()),
+        functions: deps.functions,
+        invoke: deps.invoke,
+        tasks: deps.tasks,
+    };
+    let function = "/2015-03-31/functions/{FunctionName}?Qualifier";
+    let builder = Service::new("lambda", Arc::new(state))
+        .protocols([Protocol::RestJson])
+        .internal_failure(
+            "ServiceException",
+            "An error occurred and the request cannot be processed.",
+        )
+        .rest(
+            "CreateFunction",
+            Method::POST,
+            "/2015-03-31/functions",
+            201,
+            create::create,
+        )
+        .body_max(CODE_REQUEST_MAX)
+        .rest("GetFunction", Method::GET, function, 200, read::get)
+        .rest(
+            "GetFunctionConfiguration",
+            Method::GET,
+            "/2015-03-31/functions/{FunctionName}/configuration?Qualifier",
+            200,
+            read::configuration,
+        )
+        .rest(
+            "ListFunctions",
+            Method::GET,
+            "/2015-03-31/functions?MasterRegion&FunctionVersion&Marker&MaxItems",
+            200,
+            read::list,
+        )
+        .rest(
+            "UpdateFunctionCode",
+            Method::PUT,
+            "/2015-03-31/functions/{FunctionName}/code",
+            200,
+            update::code,
+        )
+        .body_max(CODE_REQUEST_MAX)
+        .rest(
+            "UpdateFunctionConfiguration",
+            Method::PUT,
+            "/2015-03-31/functions/{FunctionName}/configuration",
+            200,
+            update::configuration,
+        )
+        .body_max(REQUEST_MAX)
+        .rest(
+            "DeleteFunction",
+            Method::DELETE,
+            function,
+            204,
+            delete::delete,
+        )
+        .rest(
+            "PublishVersion",
+            Method::POST,
+            "/2015-03-31/functions/{FunctionName}/versions",
+            201,
+            versions::publish,
+        )
+        .rest(
+            "ListVersionsByFunction",
+            Method::GET,
+            "/2015-03-31/functions/{FunctionName}/versions?Marker&MaxItems",
+            200,
+            versions::list,
+        )
+        .rest_raw(
+            "Invoke",
+            Method::POST,
+            "/2015-03-31/functions/{FunctionName}/invocations?Qualifier",
+            call::invoke,
+        )
+        .header("X-Amz-Invocation-Type", "InvocationType")
+        .header("X-Amz-Log-Type", "LogType")
+        .header("X-Amz-Client-Context", "ClientContext")
+        .body_max(payload::SYNC_MAX)
+        .oversize(payload::oversize);
+    let builder = builder
+        .rest(
+            "GetAccountSettings",
+            Method::GET,
+            "/2016-08-19/account-settings",
+            200,
+            account::settings,
+        )
+        .rest(
+            "TagResource",
+            Method::POST,
+            "/2017-03-31/tags/{Resource}",
+            204,
+            tags::tag,
+        )
+        .rest(
+            "UntagResource",
+            Method::DELETE,
+            "/2017-03-31/tags/{Resource}?tagKeys={TagKeys}",
+            204,
+            tags::untag,
+        )
+        .rest(
+            "ListTags",
+            Method::GET,
+            "/2017-03-31/tags/{Resource}",
+            200,
+            tags::list,
+        )
+        .rest(
+            "GetFunctionConcurrency",
+            Method::GET,
+            "/2019-09-30/functions/{FunctionName}/concurrency",
+            200,
+            concurrency::get,
+        )
+        .rest_raw(
+            "_DownloadCode",
+            Method::GET,
+            location::ROUTE,
+            location::download,
+        )
+        .public();
+    builder.rest_not_built(operations::NOT_BUILT).build()
+}

@@ -1,0 +1,97 @@
+use std::sync::Arc;
+
+use functions::NewCode;
+use wire::{Context, Fault};
+
+use crate::api::{FunctionCode, FunctionConfiguration, FunctionRequest, UpdateFunctionCodeRequest};
+use crate::fault::{self, invalid_parameter};
+use crate::name::{PLAIN, Target};
+use crate::operations::create::zip;
+use crate::settings::{self, Settings};
+use crate::violations::Violations;
+use crate::{Lambda, configuration};
+
+/// [Lambda API: UpdateFunctionCode]
+pub(crate) async fn code(
+    lambda: Arc<Lambda>,
+    cx: Context,
+    input: UpdateFunctionCodeRequest,
+) -> Result<FunctionConfiguration, Fault> {
+    let mut v = Violations::new();
+    Target::check(&mut v, PLAIN, Some(&input.function_name), None);
+    settings::check_architectures(&mut v, input.architectures.as_ref());
+    v.check()?;
+    let target = of_function(Target::resolve(&cx, &input.function_name, None)?)?;
+    let function = target.function()?;
+    if !lambda.functions.exists(&function) {
+        return Err(fault::not_found(&target.arn()));
+    }
+    if input.image_uri.is_some() {
+        return Err(invalid_parameter(
+            "Please don't provide ImageUri when updating a function with packageType Zip.",
+        ));
+    }
+    let publish = input.publish.unwrap_or_default();
+    let new = NewCode {
+        zip: zip(FunctionCode {
+            zip_file: input.zip_file,
+            s3_bucket: input.s3_bucket,
+            s3_key: input.s3_key,
+            image_uri: None,
+        })?,
+        architecture: settings::architecture(input.architectures.as_ref()),
+        revision: input.revision_id,
+        publish,
+    };
+    let is_dry = input.dry_run.unwrap_or_default();
+    let updated = if is_dry {
+        lambda.functions.try_code(&function, &new).await
+    } else {
+        lambda.functions.update_code(&function, new).await
+    };
+    let updated = updated.map_err(|e| fault::refused(e, &target))?;
+    let version = updated.version.to_string();
+    Ok(configuration::full(
+        &updated,
+        Some(version.as_str()).filter(|_| publish && !is_dry),
+    ))
+}
+
+/// [Lambda API: UpdateFunctionConfiguration]
+pub(crate) async fn configuration(
+    lambda: Arc<Lambda>,
+    cx: Context,
+    mut input: FunctionRequest,
+) -> Result<FunctionConfiguration, Fault> {
+    let mut v = Violations::new();
+    Target::check(&mut v, PLAIN, input.function_name.as_deref(), None);
+    settings::check(&mut v, &input);
+    v.check()?;
+    let name = input.function_name.take().unwrap_or_default();
+    let target = of_function(Target::resolve(&cx, &name, None)?)?;
+    let function = target.function()?;
+    if !lambda.functions.exists(&function) {
+        return Err(fault::not_found(&target.arn()));
+    }
+    let revision = input.revision_id.take();
+    // Fixed when the function is created.
+    input.package_type = None;
+    input.architectures = None;
+    let settings = Settings::read(input)?;
+    let updated = lambda
+        .functions
+        .update_configuration(&function, revision.as_deref(), |config| {
+            settings.apply(config)
+        })
+        .await
+        .map_err(|e| fault::refused(e, &target))?;
+    Ok(configuration::full(&updated, None))
+}
+
+/// Only `$LATEST` can change.
+pub(crate) fn of_function(target: Target) -> Result<Target, Fault> {
+    match target.qualifier.as_deref() {
+        None | Some("$LATEST") => Ok(target.unqualified()),
+        Some(_) => Err(fault::operation_on_version()),
+    }
+}

@@ -1,0 +1,310 @@
+//! The patterns of the service model: what matches, and the text that an error shows.
+
+/// A constraint on text: the model's pattern and a check that means the same.
+#[derive(Clone, Copy)]
+pub(crate) struct Pattern {
+    /// As it stands in the model, for the error message.
+    pub(crate) text: &'static str,
+    pub(crate) matches: fn(&str) -> bool,
+}
+
+fn all(text: &str, ok: impl Fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.bytes().all(ok)
+}
+
+fn is_word(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'-' || b == b'_'
+}
+
+/// `(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}`
+pub(crate) fn is_region(text: &str) -> bool {
+    let text = text.strip_prefix("eusc-").unwrap_or(text);
+    let mut parts: Vec<&str> = text.split('-').collect();
+    let is_letters = |t: &str| all(t, |b| b.is_ascii_lowercase());
+    if parts.len() == 4 {
+        let middle = parts.remove(1);
+        let is_iso = middle
+            .strip_prefix("iso")
+            .is_some_and(|r| r.len() <= 1 && (r.is_empty() || is_letters(r)));
+        if middle != "gov" && !is_iso {
+            return false;
+        }
+    }
+    matches!(parts.as_slice(), [country, place, digit]
+        if country.len() == 2 && is_letters(country) && is_letters(place)
+            && digit.len() == 1 && all(digit, |b| b.is_ascii_digit()))
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && all(text, |b| b.is_ascii_digit())
+}
+
+/// `aws[a-zA-Z-]*`
+fn is_partition(text: &str) -> bool {
+    text.strip_prefix("aws")
+        .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-'))
+}
+
+/// `arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*` or nothing.
+fn is_resource_arn(text: &str) -> bool {
+    let mut parts = text.splitn(4, ':');
+    text.is_empty()
+        || matches!((parts.next(), parts.next(), parts.next(), parts.next()),
+            (Some("arn"), Some(partition), Some(service), Some(_))
+                if (partition.is_empty() || is_partition(partition))
+                    && all(service, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-.".contains(&b)))
+}
+
+pub(crate) const FUNCTION_NAME: Pattern = Pattern {
+    text: r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?",
+    matches: |text| crate::name::parts(text, false).is_some(),
+};
+
+pub(crate) const NAMESPACED_FUNCTION_NAME: Pattern = Pattern {
+    text: r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+    matches: |text| crate::name::parts(text, true).is_some(),
+};
+
+pub(crate) const QUALIFIER: Pattern = Pattern {
+    text: r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+",
+    matches: |text| text == "$LATEST.PUBLISHED" || all(text, |b| is_word(b) || b == b'$'),
+};
+
+pub(crate) const ROLE: Pattern = Pattern {
+    text: r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+",
+    matches: |text| {
+        let mut parts = text.splitn(6, ':');
+        let mut next = || parts.next().unwrap_or_default();
+        let (arn, partition, service, region, account, resource) =
+            (next(), next(), next(), next(), next(), next());
+        arn == "arn"
+            && (partition.is_empty() || is_partition(partition))
+            && service == "iam"
+            && region.is_empty()
+            && is_account(account)
+            && resource.strip_prefix("role").is_some_and(|name| {
+                all(name, |b| {
+                    b.is_ascii_alphanumeric() || b"+=,.@-_/".contains(&b)
+                }) && name != "/"
+            })
+    },
+};
+
+pub(crate) const HANDLER: Pattern = Pattern {
+    text: r"[^\s]+",
+    matches: |text| !text.is_empty() && !text.contains(char::is_whitespace),
+};
+
+pub(crate) const RESOURCE_ARN: Pattern = Pattern {
+    text: r"(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()",
+    matches: is_resource_arn,
+};
+
+pub(crate) const ENVIRONMENT_NAME: Pattern = Pattern {
+    text: r"[a-zA-Z]([a-zA-Z0-9_])+",
+    matches: |text| {
+        text.len() >= 2
+            && text.starts_with(|c: char| c.is_ascii_alphabetic())
+            && all(text, |b| b.is_ascii_alphanumeric() || b == b'_')
+    },
+};
+
+pub(crate) const LOG_GROUP: Pattern = Pattern {
+    text: r"[\.\-_/#A-Za-z0-9]+",
+    matches: |text| all(text, |b| b.is_ascii_alphanumeric() || b".-_/#".contains(&b)),
+};
+
+pub(crate) const LAYER_VERSION_ARN: Pattern = Pattern {
+    text: r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+)",
+    matches: |text| {
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts.as_slice() {
+            [
+                "arn",
+                partition,
+                "lambda",
+                region,
+                account,
+                "layer",
+                name,
+                version,
+            ] => {
+                (partition.is_empty() || is_partition(partition))
+                    && is_region(region)
+                    && is_account(account)
+                    && all(name, is_word)
+                    && all(version, |b| b.is_ascii_digit())
+            }
+            ["arn", partition, "lambda", "", "", "awslayer", name] => {
+                all(partition, |b| b.is_ascii_alphanumeric() || b == b'-') && all(name, is_word)
+            }
+            _ => false,
+        }
+    },
+};
+
+pub(crate) const LOCAL_MOUNT_PATH: Pattern = Pattern {
+    text: r"/mnt/[a-zA-Z0-9-_.]+",
+    matches: |text| {
+        text.strip_prefix("/mnt/")
+            .is_some_and(|rest| all(rest, |b| is_word(b) || b == b'.'))
+    },
+};
+
+pub(crate) const SUBNET_ID: Pattern = Pattern {
+    text: "subnet-[0-9a-z]*",
+    matches: |text| {
+        text.strip_prefix("subnet-").is_some_and(|rest| {
+            rest.bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+    },
+};
+
+pub(crate) const SECURITY_GROUP_ID: Pattern = Pattern {
+    text: "sg-[0-9a-zA-Z]*",
+    matches: |text| {
+        text.strip_prefix("sg-")
+            .is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric()))
+    },
+};
+
+pub(crate) const MASTER_REGION: Pattern = Pattern {
+    text: r"ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}",
+    matches: |text| text == "ALL" || is_region(text),
+};
+
+pub(crate) const ALIAS: Pattern = Pattern {
+    text: "(?!^[0-9]+$)([a-zA-Z0-9-_]+)",
+    matches: |text| all(text, is_word) && !all(text, |b| b.is_ascii_digit()),
+};
+
+pub(crate) const VERSION: Pattern = Pattern {
+    text: r"(\$LATEST|[0-9]+)",
+    matches: |text| text == "$LATEST" || all(text, |b| b.is_ascii_digit()),
+};
+
+pub(crate) const VERSION_NUMBER: Pattern = Pattern {
+    text: "[0-9]+",
+    matches: |text| all(text, |b| b.is_ascii_digit()),
+};
+
+pub(crate) const TAGGABLE: Pattern = Pattern {
+    text: r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
+    matches: is_taggable,
+};
+
+fn is_taggable(text: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let ["arn", partition, "lambda", region, account, kind, rest @ ..] = parts.as_slice() else {
+        return false;
+    };
+    is_partition(partition)
+        && is_region(region)
+        && is_account(account)
+        && match (*kind, rest) {
+            ("function", [name]) => all(name, is_word),
+            ("function", [name, q]) => all(name, is_word) && (*q == "$LATEST" || all(q, is_word)),
+            ("layer" | "capacity-provider", [name]) => all(name, is_word),
+            ("code-signing-config", [id]) => id.strip_prefix("csc-").is_some_and(|id| {
+                id.len() == 17 && all(id, |b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            }),
+            ("event-source-mapping", [id]) => is_uuid(id),
+            _ => false,
+        }
+}
+
+fn is_uuid(text: &str) -> bool {
+    let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+    lengths == [8, 4, 4, 4, 12] && all(text, |b| b.is_ascii_hexdigit() || b == b'-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: Pattern, good: &[&str], bad: &[&str]) {
+        for text in good {
+            assert!((pattern.matches)(text), "{text:?} is {}", pattern.text);
+        }
+        for text in bad {
+            assert!(!(pattern.matches)(text), "{text:?} is not {}", pattern.text);
+        }
+    }
+
+    #[test]
+    fn regions_are_told_from_other_words() {
+        for good in [
+            "us-east-1",
+            "us-gov-west-1",
+            "us-iso-east-1",
+            "us-isob-east-1",
+            "eusc-de-east-1",
+        ] {
+            assert!(is_region(good), "{good}");
+        }
+        for bad in [
+            "",
+            "us-east",
+            "us-east-11",
+            "invalid-region",
+            "US-east-1",
+            "us-foo-east-1",
+        ] {
+            assert!(!is_region(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_patterns_accept_and_refuse_what_the_model_says() {
+        check(
+            ROLE,
+            &[
+                "arn:aws:iam::000000000000:role/r",
+                "arn:aws-cn:iam::000000000000:role/a/b",
+            ],
+            &[
+                "r1",
+                "arn:aws:iam::0:role/r",
+                "arn:aws:iam::000000000000:user/r",
+                "arn:aws:iam::000000000000:role/",
+            ],
+        );
+        check(HANDLER, &["a.b"], &["", "a b"]);
+        check(
+            QUALIFIER,
+            &["$LATEST", "$latest", "1", "a-b_c"],
+            &["", "a!", "a.b"],
+        );
+        check(
+            ENVIRONMENT_NAME,
+            &["AB", "a_1"],
+            &["A", "1A", "A-B", "_A", ""],
+        );
+        check(ALIAS, &["live", "2024-01-02"], &["2024", "a.b", ""]);
+        check(
+            RESOURCE_ARN,
+            &["", "arn:aws:sqs:us-east-1:000000000000:q"],
+            &["q", "arn:aws:"],
+        );
+        check(
+            LAYER_VERSION_ARN,
+            &[
+                "arn:aws:lambda:us-east-1:000000000000:layer:l:1",
+                "arn:aws:lambda:::awslayer:X",
+            ],
+            &["arn:aws:lambda:us-east-1:000000000000:layer:l"],
+        );
+        check(
+            TAGGABLE,
+            &[
+                "arn:aws:lambda:us-east-1:000000000000:function:f",
+                "arn:aws:lambda:us-east-1:000000000000:function:f:1",
+            ],
+            &[
+                "arn:aws:something",
+                "arn:aws:lambda:us-east-1:000000000000:foobar:f",
+            ],
+        );
+    }
+}

@@ -1,0 +1,50 @@
+use model::{Runtime, RuntimeStatus};
+use wire::Fault;
+
+use crate::fault::invalid_parameter;
+
+/// The runtimes that AWS names when it refuses another, in its order.  [Lambda API, observed in 2026]
+const NAMED: &str = "nodejs20.x, python3.14, provided.al2023, python3.12, python3.13, nodejs24.x, nodejs22.x, java25, python3.10, python3.11, java21, ruby3.3, ruby3.4, ruby3.2, python3.8, python3.9, java17, nodejs16.x, dotnet10, dotnet8, java11, dotnet6, nodejs18.x, provided.al2, java8.al2";
+
+/// Runtimes of that list which AWS still creates functions with although they are deprecated.
+const TOLERATED: &[&str] = &["python3.8", "nodejs16.x"];
+
+/// Reads `Runtime` for a function that is created or updated.
+pub(crate) fn parse(text: &str) -> Result<Runtime, Fault> {
+    let Ok(runtime) = text.parse::<Runtime>() else {
+        return Err(invalid_parameter(format!(
+            "Value {text} at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [{NAMED}] or be a valid ARN"
+        )));
+    };
+    if runtime.status() == RuntimeStatus::Deprecated && !TOLERATED.contains(&text) {
+        return Err(invalid_parameter(format!(
+            "The runtime parameter of {text} is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions."
+        )));
+    }
+    Ok(runtime)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runtime_is_known_supported_or_refused_with_reason() {
+        assert!(parse("python3.13").is_ok());
+        assert!(parse("nodejs16.x").is_ok());
+        for (text, start) in [
+            (
+                "python3.7",
+                "The runtime parameter of python3.7 is no longer supported",
+            ),
+            (
+                "PYTHON3.9",
+                "Value PYTHON3.9 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [nodejs20.x, ",
+            ),
+        ] {
+            let fault = parse(text).unwrap_err();
+            assert!(fault.message().starts_with(start), "{}", fault.message());
+            assert_eq!(fault.code(), "InvalidParameterValueException");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The Lambda API through the router, on the simulated store and a scripted sandbox.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod configuration;
+mod harness;
+mod invoke;
+mod names;
+mod refusals;
+mod tags;
+mod versions;
