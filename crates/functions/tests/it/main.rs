@@ -1,5 +1,7 @@
 //! Functions on the simulated store and a real folder for code.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
 mod code;
 mod lifecycle;
 mod restart;

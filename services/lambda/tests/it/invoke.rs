@@ -122,7 +122,13 @@ async fn calls_that_cannot_be_are_refused() {
             format!("Function not found: {ARN}:{arn}"),
         )
     };
-    let cases: Vec<(&str, Vec<(&str, &str)>, &str, (u16, &str, String))> = vec![
+    type Case<'a> = (
+        &'a str,
+        Vec<(&'a str, &'a str)>,
+        &'static str,
+        (u16, &'a str, String),
+    );
+    let cases: Vec<Case<'_>> = vec![
         ("x/invocations", vec![], "{}", not_found("x:$LATEST")),
         ("f/invocations?Qualifier=9", vec![], "{}", not_found("f:9")),
         ("f:live/invocations", vec![], "{}", not_found("f:live")),
