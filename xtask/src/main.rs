@@ -11,6 +11,7 @@
 
 mod check;
 mod counts;
+mod coverage;
 mod prerequisites;
 mod step;
 mod test;
@@ -31,6 +32,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   tidy                    the rules of ARCHITECTURE.md and STYLE.md that a machine can see
   e2e [PYTEST OPTIONS]    the black-box tests alone, against the release build
   bench [OPTIONS]         ratios against bare controls; writes docs/benchmarks.md (--help for more)
+  api-coverage [--check]  what is built of AWS's APIs; writes docs/coverage.md
   help                    this text
 ";
 
@@ -59,6 +61,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         "tidy" => tidy::run(&root),
         "e2e" => test::e2e_alone(&root, rest),
         "bench" => bench(&root, rest),
+        "api-coverage" => coverage::run(&root, &tidy::metadata(&root)?.target_directory, rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(true)
