@@ -1,1 +1,18 @@
-fn main() {}
+//! `kiln`: AWS Lambda on your own machines, in one program.
+//!
+//! `serve` is the server; the other commands are clients of its AWS API, or look at this host.
+//! Where the parts come together: `wiring.rs`.
+
+mod cli;
+mod config;
+mod listener;
+mod serve;
+mod wiring;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // The sandbox starts this same program as its single-threaded helper.
+    sandbox::helper::main_if_helper();
+    cli::main()
+}

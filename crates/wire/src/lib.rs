@@ -38,4 +38,5 @@ pub use handler::{RawRequest, RawResponse};
 pub use protocol::Protocol;
 pub use router::{CallInfo, Router};
 pub use service::{Service, ServiceBuilder};
+pub use sigv4::Signer;
 pub use time::Timestamp;

@@ -10,12 +10,14 @@ pub(crate) mod chunked;
 mod header;
 pub(crate) mod key;
 mod presigned;
+mod signer;
 mod stamp;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use http::request::Parts;
 
+pub use signer::Signer;
 pub(crate) use stamp::Stamp;
 
 pub(crate) const ALGORITHM: &str = "AWS4-HMAC-SHA256";

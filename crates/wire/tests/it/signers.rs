@@ -154,6 +154,26 @@ fn signed(plain: &Plain, settings: SigningSettings, secret: &str) -> Request<Ful
 }
 
 #[test]
+fn kiln_s_own_signatures_are_right() {
+    let signer = |secret: &str| wire::Signer {
+        access_key: ACCESS_KEY.to_owned(),
+        secret_key: Secret::new(secret),
+        session_token: Some(TOKEN.to_owned()),
+        region: "eu-west-1".to_owned(),
+        service: "toy",
+    };
+    for plain in REQUESTS {
+        let sign = |secret| {
+            let payload = plain.3.as_bytes();
+            signer(secret).sign(request(plain), payload, NOW_MS / 1000).unwrap()
+        };
+        let good = answer(sign(SECRET), NOW_MS);
+        assert!(good.status.is_success(), "{plain:?}: {}", good.text());
+        assert_eq!(answer(sign("another secret"), NOW_MS).status, 403, "{plain:?}");
+    }
+}
+
+#[test]
 fn the_rust_sdk_s_signatures_are_right() {
     for plain in REQUESTS {
         let header = SigningSettings::default();

@@ -1,0 +1,400 @@
+//! Power losses at random moments: what was acknowledged is there afterwards, all of it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use store::simulated::{self, Disk, Image};
+use store::{Digest, Expect, Key, LogId, Op, Pos, QueueId, Seq, Space, Store, StoreError};
+use tasks::{Ids, Time};
+
+const SPACE: Space = Space("crash");
+
+/// What must be on the disk. An operation that failed may have happened or not.
+#[derive(Default)]
+struct Acknowledged {
+    /// Contents that a record may have; `None` is "not there".
+    records: BTreeMap<String, Vec<Option<Bytes>>>,
+    messages: BTreeMap<Bytes, Sure>,
+    log: Vec<(Seq, Bytes)>,
+    blobs: BTreeMap<Digest, Bytes>,
+    last_rev: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Sure {
+    There,
+    Gone,
+    Unknown,
+}
+
+struct Run {
+    store: Store,
+    truth: Acknowledged,
+    dice: Ids,
+    count: u32,
+}
+
+fn queue() -> QueueId {
+    QueueId("q".to_owned())
+}
+
+fn log() -> LogId {
+    LogId("l".to_owned())
+}
+
+impl Run {
+    fn new(store: Store, seed: u64) -> Run {
+        let dice = Ids::seeded(seed);
+        let truth = Acknowledged::default();
+        Run {
+            store,
+            truth,
+            dice,
+            count: 0,
+        }
+    }
+
+    fn body(&mut self) -> Bytes {
+        self.count += 1;
+        let size = match self.dice.u64() % 8 {
+            0 => 20_000,
+            1 => 3_000,
+            _ => 40,
+        };
+        let text = format!("{}:{}", self.count, self.dice.hex(8));
+        Bytes::from(text.repeat(size / 20))
+    }
+
+    async fn step(&mut self) -> Result<(), StoreError> {
+        match self.dice.u64() % 10 {
+            0..=4 => self.write_records().await,
+            5 => self.put_message().await,
+            6 => self.take_message().await,
+            7..=8 => self.append().await,
+            _ => self.put_blob().await,
+        }
+    }
+
+    async fn write_records(&mut self) -> Result<(), StoreError> {
+        let mut ops = Vec::new();
+        let mut after = Vec::new();
+        for _ in 0..=self.dice.u64() % 3 {
+            let name = format!("k{}", self.dice.u64() % 40);
+            if after.iter().any(|(known, _)| *known == name) {
+                continue;
+            }
+            let key = Key::of(&[&name]);
+            let expect = Expect::Any;
+            if self.dice.u64().is_multiple_of(4) {
+                ops.push(Op::Delete { key, expect });
+                after.push((name, None));
+            } else {
+                let value = self.body();
+                ops.push(Op::Put {
+                    key,
+                    value: value.clone(),
+                    expect,
+                });
+                after.push((name, Some(value)));
+            }
+        }
+        let outcome = self.store.records.txn(SPACE, ops).await;
+        for (name, value) in after {
+            let may = self.truth.records.entry(name).or_insert_with(|| vec![None]);
+            if outcome.is_ok() {
+                may.clear();
+            }
+            may.push(value);
+        }
+        let rev = outcome?;
+        assert!(rev.0 > self.truth.last_rev, "revisions grow over restarts");
+        self.truth.last_rev = rev.0;
+        Ok(())
+    }
+
+    async fn put_message(&mut self) -> Result<(), StoreError> {
+        let body = self.body();
+        let queue = queue();
+        let put = self
+            .store
+            .queue
+            .put(&queue, body.clone(), Time::EPOCH, None);
+        let outcome = put.await;
+        let sure = if outcome.is_ok() {
+            Sure::There
+        } else {
+            Sure::Unknown
+        };
+        self.truth.messages.insert(body, sure);
+        outcome.map(drop)
+    }
+
+    async fn take_message(&mut self) -> Result<(), StoreError> {
+        let taken = self.store.queue.take(&queue(), 1, Duration::ZERO).await?;
+        let Some(message) = taken.first() else {
+            return Ok(());
+        };
+        let known = self.truth.messages.get(&message.body).copied();
+        assert!(
+            matches!(known, Some(Sure::There | Sure::Unknown)),
+            "{known:?}"
+        );
+        let outcome = self.store.queue.ack(&message.token).await;
+        let sure = if outcome.is_ok() {
+            Sure::Gone
+        } else {
+            Sure::Unknown
+        };
+        self.truth.messages.insert(message.body.clone(), sure);
+        outcome
+    }
+
+    async fn append(&mut self) -> Result<(), StoreError> {
+        let records = vec![self.body(), self.body()];
+        let last = self
+            .store
+            .log
+            .append(&log(), 0, records.clone(), None)
+            .await?;
+        for (seq, body) in (last.0 - 1..).zip(records) {
+            self.truth.log.push((Seq(seq), body));
+        }
+        Ok(())
+    }
+
+    async fn put_blob(&mut self) -> Result<(), StoreError> {
+        let body = self.body();
+        let digest = self.store.blobs.put(body.clone()).await?;
+        self.truth.blobs.insert(digest, body);
+        Ok(())
+    }
+
+    /// Compares everything, then takes what was found as the truth from here on.
+    async fn audit(&mut self, seed: u64) {
+        for (name, may) in &mut self.truth.records {
+            let found = self
+                .store
+                .records
+                .get(SPACE, &Key::of(&[name]))
+                .await
+                .unwrap();
+            let found = found.map(|(bytes, _)| bytes);
+            assert!(may.contains(&found), "seed {seed}: record {name}");
+            *may = vec![found];
+        }
+        for (digest, body) in &self.truth.blobs {
+            let found = self.store.blobs.get(digest).await.unwrap();
+            assert!(found == *body, "seed {seed}: blob {digest}");
+        }
+        for (seq, body) in &self.truth.log {
+            let (found, _) = self
+                .store
+                .log
+                .read(&log(), 0, Pos::Seq(*seq), 1)
+                .await
+                .unwrap();
+            assert_eq!(found[0].0, *seq, "seed {seed}");
+            assert!(found[0].2 == *body, "seed {seed}: log entry {seq:?}");
+        }
+        let there: Vec<&Sure> = self
+            .truth
+            .messages
+            .values()
+            .filter(|s| **s == Sure::There)
+            .collect();
+        let depth = self.store.queue.depth(&queue()).await.unwrap();
+        let stored = depth.due + depth.leased + depth.delayed;
+        assert!(
+            stored >= there.len() as u64,
+            "seed {seed}: {stored} of {}",
+            there.len()
+        );
+    }
+}
+
+/// One disk through several power losses.
+async fn lives_of_one_disk(seed: u64) {
+    let (store, mut disk, control) = simulated::open(seed);
+    let mut run = Run::new(store, seed ^ 0x5eed);
+    for _ in 0..6 {
+        let end = disk.operations() + run.dice.u64() % 400;
+        disk.power_off_at(end);
+        while run.step().await.is_ok() {}
+        let image: Image = disk.crash();
+        control.advance(Duration::from_secs(40));
+        let (store, next, _) = simulated::reopen(image)
+            .unwrap_or_else(|error| panic!("seed {seed}: refused to open: {error}"));
+        run.store = store;
+        disk = next;
+        run.audit(seed).await;
+    }
+    // In the end every message that must be there can be taken.
+    let mut left: Vec<Bytes> = Vec::new();
+    loop {
+        control.advance(Duration::from_secs(40));
+        let taken = run
+            .store
+            .queue
+            .take(&queue(), 100, Duration::ZERO)
+            .await
+            .unwrap();
+        if taken.is_empty() {
+            break;
+        }
+        for message in taken {
+            run.store.queue.ack(&message.token).await.unwrap();
+            left.push(message.body);
+        }
+    }
+    for (body, sure) in &run.truth.messages {
+        let found = left.iter().filter(|b| *b == body).count();
+        match sure {
+            Sure::There => assert_eq!(found, 1, "seed {seed}"),
+            Sure::Gone => assert_eq!(found, 0, "seed {seed}"),
+            Sure::Unknown => assert!(found <= 1, "seed {seed}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_over_power_losses() {
+    for seed in 0..40 {
+        lives_of_one_disk(seed).await;
+    }
+}
+
+/// Many writers share commits; each one's last acknowledged value must be there.
+async fn groups_on_one_disk(seed: u64) {
+    let (store, disk, _) = simulated::open(seed);
+    store.close().await;
+    let store = simulated::open_threaded(&disk).unwrap();
+    disk.power_off_at(disk.operations() + 50 + Ids::seeded(seed).u64() % 500);
+    let acknowledged: Arc<Mutex<Vec<u64>>> = Arc::new(Mutex::new(vec![0; 16]));
+    let writers = (0..16).map(|writer: usize| {
+        let (store, acknowledged) = (store.clone(), acknowledged.clone());
+        async move {
+            for count in 1.. {
+                let op = Op::Put {
+                    key: Key::of(&[&writer.to_string()]),
+                    value: Bytes::from(count.to_string()),
+                    expect: Expect::Any,
+                };
+                if store.records.txn(SPACE, vec![op]).await.is_err() {
+                    return;
+                }
+                acknowledged.lock().unwrap()[writer] = count;
+            }
+        }
+    });
+    futures_util::future::join_all(writers).await;
+    let (store, ..) = simulated::reopen(disk.crash()).unwrap();
+    let acknowledged = acknowledged.lock().unwrap().clone();
+    for (writer, count) in acknowledged.into_iter().enumerate() {
+        let found = store
+            .records
+            .get(SPACE, &Key::of(&[&writer.to_string()]))
+            .await
+            .unwrap();
+        let found = found.map_or(0, |(b, _)| {
+            std::str::from_utf8(&b).unwrap().parse().unwrap()
+        });
+        assert!(
+            found == count || found == count + 1,
+            "seed {seed}: {found}, {count} acknowledged"
+        );
+    }
+}
+
+#[tokio::test]
+async fn grouped_commits_lose_nothing_either() {
+    for seed in 0..20 {
+        groups_on_one_disk(seed).await;
+    }
+}
+
+fn put(name: &str) -> Vec<Op> {
+    vec![Op::Put {
+        key: Key::of(&[name]),
+        value: Bytes::from(name.to_owned()),
+        expect: Expect::Absent,
+    }]
+}
+
+async fn is_there(store: &Store, name: &str) -> bool {
+    store
+        .records
+        .get(SPACE, &Key::of(&[name]))
+        .await
+        .unwrap()
+        .is_some()
+}
+
+/// How many operations of the disk one create costs.
+async fn operations_of_a_create(disk: &Disk, store: &Store) -> u64 {
+    let before = disk.operations();
+    store.records.txn(SPACE, put("measured")).await.unwrap();
+    disk.operations() - before
+}
+
+#[tokio::test]
+async fn after_one_failed_operation_the_store_goes_on() {
+    let (store, disk, _) = simulated::open(3);
+    let steps = operations_of_a_create(&disk, &store).await;
+    assert!(steps > 1, "{steps}");
+    for step in 0..steps {
+        let (failing, next) = (format!("f{step}"), format!("n{step}"));
+        disk.fail_at(disk.operations() + step);
+        let outcome = store.records.txn(SPACE, put(&failing)).await;
+        if outcome.is_ok() {
+            assert!(is_there(&store, &failing).await, "step {step}");
+        }
+        store.records.txn(SPACE, put(&next)).await.unwrap();
+        assert!(is_there(&store, &next).await && is_there(&store, "measured").await);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_writes_and_keeps_what_it_has() {
+    let (store, disk, _) = simulated::open(4);
+    store.records.txn(SPACE, put("before")).await.unwrap();
+    disk.set_capacity(Some(0));
+    let large = |name: &str| {
+        let key = Key::of(&[name]);
+        let value = Bytes::from(vec![1; 500_000]);
+        vec![Op::Put {
+            key,
+            value,
+            expect: Expect::Any,
+        }]
+    };
+    let mut refused = None;
+    for i in 0..20 {
+        if let Err(error) = store.records.txn(SPACE, large(&format!("large{i}"))).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(StoreError::Io(_))), "{refused:?}");
+    assert!(matches!(
+        store.blobs.put(Bytes::from_static(b"x")).await,
+        Err(StoreError::Io(_))
+    ));
+    assert!(is_there(&store, "before").await);
+    disk.set_capacity(None);
+    store.records.txn(SPACE, put("after")).await.unwrap();
+    assert!(is_there(&store, "before").await && is_there(&store, "after").await);
+}
+
+#[tokio::test]
+async fn a_clean_close_and_a_kill_lose_nothing() {
+    let (store, disk, _) = simulated::open(5);
+    store.records.txn(SPACE, put("a")).await.unwrap();
+    let killed = disk.kill();
+    let (after_kill, ..) = simulated::reopen(killed).unwrap();
+    assert!(is_there(&after_kill, "a").await);
+    store.close().await;
+    let (closed, ..) = simulated::reopen(disk.crash()).unwrap();
+    assert!(is_there(&closed, "a").await);
+}
