@@ -165,11 +165,17 @@ fn kiln_s_own_signatures_are_right() {
     for plain in REQUESTS {
         let sign = |secret| {
             let payload = plain.3.as_bytes();
-            signer(secret).sign(request(plain), payload, NOW_MS / 1000).unwrap()
+            signer(secret)
+                .sign(request(plain), payload, NOW_MS / 1000)
+                .unwrap()
         };
         let good = answer(sign(SECRET), NOW_MS);
         assert!(good.status.is_success(), "{plain:?}: {}", good.text());
-        assert_eq!(answer(sign("another secret"), NOW_MS).status, 403, "{plain:?}");
+        assert_eq!(
+            answer(sign("another secret"), NOW_MS).status,
+            403,
+            "{plain:?}"
+        );
     }
 }
 
