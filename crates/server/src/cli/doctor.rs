@@ -1,0 +1,82 @@
+use std::process::ExitCode;
+
+use sandbox::{Enforcement, Isolation, LimitState};
+use serde_json::json;
+use tasks::{Clock, Ids, Tasks};
+
+use super::show::{self, Tone, paint};
+use crate::config::Config;
+use crate::wiring;
+
+/// `kiln doctor`: fails if functions could not run at all.
+pub(crate) async fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
+    let tasks = Tasks::new(Clock::real(), Ids::system());
+    let opened = sandbox::ns::open(sandbox::ns::Config::default(), &tasks).await;
+    let catalog = wiring::catalog(config, &config.data);
+    let runtimes = catalog.list(&tasks).await;
+    let isolation = match &opened {
+        Ok(sandbox) => sandbox.isolation(),
+        Err(error) => Isolation {
+            backend: "none".to_owned(),
+            items: vec![Enforcement {
+                what: "namespaces".to_owned(),
+                state: LimitState::Missing,
+                detail: format!("{error}; without them only --sandbox process runs functions"),
+            }],
+        },
+    };
+    if as_json {
+        let items: Vec<_> = isolation
+            .items
+            .iter()
+            .map(|i| json!({"what": i.what, "state": format!("{:?}", i.state), "detail": i.detail}))
+            .collect();
+        let found: Vec<_> = runtimes
+            .iter()
+            .map(|r| json!({"runtime": r.runtime, "path": r.path, "fix": r.fix}))
+            .collect();
+        show::json(&json!({"backend": isolation.backend, "isolation": items, "runtimes": found}));
+    } else {
+        print_isolation(&isolation);
+        show::line("");
+        let row = |r: &invoke::Found| {
+            let (mark, detail) = match &r.path {
+                Some(path) => (paint(Tone::Good, "found"), path.clone()),
+                None => (paint(Tone::Warn, "absent"), r.fix.clone()),
+            };
+            vec![r.runtime.clone(), mark, detail]
+        };
+        show::table(
+            &["runtime", "", "where, or how to get it"],
+            &runtimes.iter().map(row).collect::<Vec<_>>(),
+        );
+    }
+    if let Ok(sandbox) = &opened {
+        sandbox.shutdown(config.grace).await;
+    }
+    Ok(if opened.is_ok() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// What a backend isolates and limits, one line each.
+pub(crate) fn print_isolation(isolation: &Isolation) {
+    show::line(&format!(
+        "isolation: {}",
+        paint(Tone::Strong, &isolation.backend)
+    ));
+    for item in &isolation.items {
+        let mark = match item.state {
+            LimitState::Enforced => paint(Tone::Good, "yes "),
+            LimitState::Weakened => paint(Tone::Warn, "weak"),
+            LimitState::Missing => paint(Tone::Bad, "no  "),
+        };
+        show::line(&format!(
+            "  {mark} {:<22} {}",
+            item.what,
+            paint(Tone::Faint, &item.detail)
+        ));
+    }
+}

@@ -1,0 +1,214 @@
+//! The command line.
+
+mod client;
+mod completions;
+mod demo;
+mod deploy;
+mod doctor;
+mod functions;
+mod invoke;
+mod logs;
+mod package;
+mod show;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Layers};
+use client::Client;
+
+#[derive(Parser)]
+#[command(
+    name = "kiln",
+    version,
+    about = "AWS Lambda on your own machines",
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the server
+    Serve(ServeArgs),
+    /// Deploy the examples into a throw-away server and call them
+    Demo {
+        #[command(flatten)]
+        serve: ServeArgs,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Zip a folder with a kiln.toml and create or update its function
+    Deploy {
+        dir: PathBuf,
+        /// Name of the function, instead of the one in kiln.toml
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        to: ClientArgs,
+    },
+    /// Call a function
+    Invoke(invoke::InvokeArgs),
+    /// Show a function's log
+    Logs(logs::LogsArgs),
+    /// List the functions
+    Functions {
+        #[command(flatten)]
+        to: ClientArgs,
+    },
+    /// Tell what this host can run and enforce, and how to mend what it lacks
+    Doctor {
+        #[command(flatten)]
+        serve: ServeArgs,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the effective configuration and where each value comes from
+    Config {
+        #[command(flatten)]
+        serve: ServeArgs,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print shell completions
+    Completions { shell: clap_complete::Shell },
+    /// Print the operations that the server knows, for tools
+    #[command(hide = true)]
+    InternalApi,
+}
+
+#[derive(Args, Clone)]
+pub(crate) struct ServeArgs {
+    /// Configuration file [default: kiln-server.toml, if it exists]
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Address of the API [default: 127.0.0.1:4566]
+    #[arg(long)]
+    listen: Option<String>,
+    /// Folder of everything that Kiln keeps [default: kiln-data]
+    #[arg(long)]
+    data: Option<String>,
+    /// Isolation: ns or process
+    #[arg(long)]
+    sandbox: Option<String>,
+    /// What functions reach: none, kiln or full
+    #[arg(long)]
+    network: Option<String>,
+    /// Signatures: off, parse or strict
+    #[arg(long)]
+    auth: Option<String>,
+}
+
+/// The configuration file that is read when none is named.
+const CONFIG_FILE: &str = "kiln-server.toml";
+
+impl ServeArgs {
+    fn layers(self) -> anyhow::Result<Layers> {
+        let file = self.config.clone().unwrap_or_else(|| CONFIG_FILE.into());
+        Ok(Layers::defaults()
+            .file(&file, self.config.is_some())?
+            .environment()
+            .flag("listen", "--listen", self.listen)
+            .flag("data", "--data", self.data)
+            .flag("sandbox", "--sandbox", self.sandbox)
+            .flag("network", "--network", self.network)
+            .flag("auth", "--auth", self.auth))
+    }
+}
+
+/// How a client command reaches the server.
+#[derive(Args, Clone)]
+pub(crate) struct ClientArgs {
+    /// URL of the API [default: $AWS_ENDPOINT_URL_LAMBDA, $AWS_ENDPOINT_URL or http://127.0.0.1:4566]
+    #[arg(long)]
+    endpoint_url: Option<String>,
+    #[arg(long)]
+    region: Option<String>,
+    /// Print JSON instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+impl ClientArgs {
+    pub(crate) fn client(&self) -> anyhow::Result<Client> {
+        Client::from_environment(self.endpoint_url.as_deref(), self.region.as_deref())
+    }
+}
+
+pub(crate) fn main() -> ExitCode {
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            show::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Serve(args) => {
+            let config = Arc::new(args.layers()?.config()?);
+            start_log(&config)?;
+            runtime(&config)?.block_on(crate::serve::run(config))?;
+        }
+        Command::Demo { serve, json } => {
+            let layers = serve.layers()?;
+            return runtime(&layers.config()?)?.block_on(demo::run(layers, json));
+        }
+        Command::Deploy { dir, name, to } => {
+            client_runtime()?.block_on(deploy::run(&dir, name, &to))?
+        }
+        Command::Invoke(args) => return client_runtime()?.block_on(invoke::run(args)),
+        Command::Logs(args) => client_runtime()?.block_on(logs::run(args))?,
+        Command::Functions { to } => client_runtime()?.block_on(functions::run(&to))?,
+        Command::Doctor { serve, json } => {
+            let config = serve.layers()?.config()?;
+            return runtime(&config)?.block_on(doctor::run(&config, json));
+        }
+        Command::Config { serve, json } => show::config(&serve.layers()?, json),
+        Command::Completions { shell } => completions::print(shell),
+        Command::InternalApi => {
+            let config = Layers::defaults().config()?;
+            runtime(&config)?.block_on(demo::print_api(config))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder
+        .enable_all()
+        .thread_name("kiln")
+        .thread_stack_size(1 << 20);
+    if config.threads > 0 {
+        builder.worker_threads(config.threads);
+    }
+    Ok(builder.build()?)
+}
+
+fn client_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+fn start_log(config: &Config) -> anyhow::Result<()> {
+    use std::io::IsTerminal;
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    if config.log_json {
+        log.json().init();
+    } else {
+        log.with_ansi(std::io::stderr().is_terminal()).init();
+    }
+    Ok(())
+}

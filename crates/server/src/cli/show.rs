@@ -1,0 +1,113 @@
+//! How commands print: colours on a terminal, plain text elsewhere.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what this file is for
+
+use std::io::IsTerminal;
+
+use crate::config::Layers;
+
+#[derive(Clone, Copy)]
+pub(crate) enum Tone {
+    Good,
+    Bad,
+    Warn,
+    Faint,
+    Strong,
+}
+
+/// Colours `text` if standard output is a terminal.
+pub(crate) fn paint(tone: Tone, text: &str) -> String {
+    if !std::io::stdout().is_terminal() {
+        return text.to_owned();
+    }
+    let code = match tone {
+        Tone::Good => "32",
+        Tone::Bad => "31",
+        Tone::Warn => "33",
+        Tone::Faint => "2",
+        Tone::Strong => "1",
+    };
+    format!("\x1b[{code}m{text}\x1b[0m")
+}
+
+pub(crate) fn line(text: &str) {
+    println!("{text}");
+}
+
+pub(crate) fn json(value: &serde_json::Value) {
+    println!(
+        "{}",
+        serde_json::to_string_pretty(value).unwrap_or_default()
+    );
+}
+
+pub(crate) fn note(text: &str) {
+    eprintln!("{text}");
+}
+
+pub(crate) fn error(error: &anyhow::Error) {
+    let red = std::io::stderr().is_terminal();
+    let (on, off) = if red {
+        ("\x1b[31m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    eprintln!("{on}error:{off} {error}");
+    for cause in error.chain().skip(1) {
+        eprintln!("  because: {cause}");
+    }
+}
+
+/// Left-aligned columns below a head; the last column is as long as it is.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
+    let width = |at: usize| {
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(at))
+            .map(|cell| cell.chars().count());
+        cells
+            .chain(head.get(at).map(|h| h.len()))
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let print = |cells: &[String], tone: Option<Tone>| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
+        }
+        let text = text.trim_end();
+        println!("{}", tone.map_or(text.to_owned(), |tone| paint(tone, text)));
+    };
+    print(
+        &head.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>(),
+        Some(Tone::Strong),
+    );
+    rows.iter().for_each(|row| print(row, None));
+}
+
+/// `kiln config`
+pub(crate) fn config(layers: &Layers, as_json: bool) {
+    let rows = layers.rows();
+    if as_json {
+        let row = |(key, value, origin): &(&str, String, String)| {
+            (
+                (*key).to_owned(),
+                serde_json::json!({"value": value, "origin": origin}),
+            )
+        };
+        return json(&serde_json::Value::Object(rows.iter().map(row).collect()));
+    }
+    let help = |key: &str| {
+        crate::config::SETTINGS
+            .iter()
+            .find(|s| s.key == key)
+            .map_or(String::new(), |s| format!("{} (${})", s.help, s.variable))
+    };
+    let rows: Vec<Vec<String>> = rows
+        .into_iter()
+        .map(|(key, value, origin)| vec![key.to_owned(), value, origin, help(key)])
+        .collect();
+    table(&["setting", "value", "from", "meaning"], &rows);
+}

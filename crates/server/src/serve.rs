@@ -1,0 +1,87 @@
+//! The life of the server: build, listen, wait for a signal, stop in order.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tasks::{Clock, Ids, Tasks};
+use tokio::net::TcpListener;
+
+use crate::config::Config;
+use crate::listener;
+use crate::wiring::{self, App};
+
+/// A server that answers.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) app: App,
+    tasks: Tasks,
+    grace: Duration,
+}
+
+impl Running {
+    /// Listens and answers from when this returns.
+    pub(crate) async fn start(config: &Config) -> anyhow::Result<Running> {
+        let tasks = Tasks::new(Clock::real(), Ids::system());
+        let listener = TcpListener::bind(config.listen).await.with_context(|| {
+            format!(
+                "cannot listen on {}; is another server there? see --listen",
+                config.listen
+            )
+        })?;
+        let address = listener.local_addr()?;
+        let app = wiring::build(config, address, &tasks).await?;
+        // Written last and renamed into place: who reads it can call at once.
+        let file = config.data.join("endpoint");
+        let fresh = config.data.join("endpoint.new");
+        std::fs::write(&fresh, format!("http://{address}\n"))?;
+        std::fs::rename(&fresh, &file)?;
+        tasks.spawn(
+            "listener",
+            listener::serve(listener, app.router.clone(), tasks.clone()),
+        );
+        Ok(Running {
+            address,
+            app,
+            tasks,
+            grace: config.grace,
+        })
+    }
+
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Stops accepting, lets open calls end, stops every environment, flushes the store.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        let ended = self.tasks.shutdown(self.grace).await;
+        if !ended {
+            tracing::warn!("calls were still running after the grace period");
+        }
+        self.app.invoke.shutdown(self.grace).await;
+        self.app.store.close().await;
+        Ok(())
+    }
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn asked_to_stop() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+/// `kiln serve`
+pub(crate) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
+    let running = Running::start(&config).await?;
+    tracing::info!(target: "kiln", endpoint = running.endpoint(), data = %config.data.display(), "ready");
+    asked_to_stop().await?;
+    tracing::info!(target: "kiln", "stopping");
+    running.stop().await
+}

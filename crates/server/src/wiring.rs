@@ -1,0 +1,181 @@
+//! The whole, in one place: straight-line code that makes every part and joins them.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use functions::{Functions, FunctionsConfig};
+use invoke::{Catalog, Invoke, InvokeConfig, Parts, SessionKeys};
+use sandbox::{Network, Sandbox};
+use store::Store;
+use tasks::Tasks;
+use wire::access::{Credential, Credentials, Principal, Secret};
+use wire::{Access, Mode, Router};
+
+use crate::config::{Auth, Backend, Config};
+
+/// Everything that runs.
+pub(crate) struct App {
+    pub(crate) router: Arc<Router>,
+    pub(crate) invoke: Invoke,
+    pub(crate) store: Store,
+}
+
+/// Makes the whole. `endpoint` is where the API listens.
+pub(crate) async fn build(
+    config: &Config,
+    endpoint: SocketAddr,
+    tasks: &Tasks,
+) -> anyhow::Result<App> {
+    std::fs::create_dir_all(&config.data)
+        .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
+    let data = config.data.canonicalize()?;
+
+    // 1. Seams.
+    let store = store::embedded::open(store::embedded::EmbeddedConfig::new(
+        data.join("store"),
+        tasks,
+    ))
+    .with_context(|| format!("cannot open the store in {}", data.display()))?;
+    let sandbox = open_sandbox(config, endpoint, tasks).await?;
+
+    // 2. The platform.
+    let functions = Functions::open(FunctionsConfig::new(data.clone()), &store, tasks).await?;
+    let logs = Arc::new(model::ports::NoLogs);
+    let keys = SessionKeys::default();
+    let catalog = Arc::new(catalog(config, &data));
+    let invoke = Invoke::new(
+        InvokeConfig {
+            concurrency_max: config.concurrency_max,
+            environments_max: config.environments_max,
+            idle_keep: config.idle_keep,
+            network: config.network,
+            endpoint_inside: endpoint_inside(config, endpoint),
+            ..InvokeConfig::default()
+        },
+        Parts {
+            functions: functions.clone(),
+            sandbox,
+            catalog,
+            sink: logs,
+            keys: keys.clone(),
+            tasks: tasks.clone(),
+        },
+    );
+
+    // 3. Embedded services.
+    let iam = iam::open(&store, tasks).await?;
+
+    // 4. The door.
+    let known = Known {
+        operator: config.credential.clone(),
+        account: config.account.to_string(),
+        keys,
+        iam: iam.clone(),
+    };
+    let mode = match config.auth {
+        Auth::Off => Mode::Off,
+        Auth::Parse => Mode::Parse,
+        Auth::Strict => Mode::Strict,
+    };
+    let access = Access::new(mode, Arc::new(known))
+        .default_account(config.account.as_str())
+        .default_region(config.region.as_str());
+    let router = Router::new(access)
+        .with(lambda::service(lambda::Deps {
+            functions,
+            invoke: invoke.clone(),
+            tasks: tasks.clone(),
+        }))
+        .with(iam::service(iam))
+        .with(sts::service());
+    Ok(App {
+        router: Arc::new(router),
+        invoke,
+        store,
+    })
+}
+
+async fn open_sandbox(
+    config: &Config,
+    endpoint: SocketAddr,
+    tasks: &Tasks,
+) -> anyhow::Result<Arc<dyn Sandbox>> {
+    match config.backend {
+        Backend::Ns => {
+            let config = sandbox::ns::Config {
+                endpoint: Some(endpoint),
+                ..Default::default()
+            };
+            sandbox::ns::open(config, tasks)
+                .await
+                .context("the sandbox cannot start; `kiln doctor` tells what this host lacks")
+        }
+        Backend::Process => Ok(sandbox::process::open(Some(endpoint), tasks)),
+    }
+}
+
+/// What functions get as `AWS_ENDPOINT_URL`.
+fn endpoint_inside(config: &Config, endpoint: SocketAddr) -> Option<String> {
+    match (config.backend, config.network) {
+        (_, Network::None) => None,
+        (Backend::Process, _) => Some(format!("http://{endpoint}")),
+        (Backend::Ns, _) => Some(format!("http://{}", sandbox::ns::ENDPOINT_INSIDE)),
+    }
+}
+
+/// Finds interpreters; the bootstraps of our own are written below the data folder.
+pub(crate) fn catalog(config: &Config, data: &Path) -> Catalog {
+    let bootstraps: PathBuf = data.join("runtimes");
+    Catalog::new(config.runtimes.clone(), config.home.clone(), bootstraps)
+}
+
+/// Every access key that this server knows.
+struct Known {
+    operator: Option<(String, String)>,
+    account: String,
+    keys: SessionKeys,
+    iam: Arc<iam::Engine>,
+}
+
+impl Credentials for Known {
+    fn find(&self, access_key: &str) -> Option<Credential> {
+        if let Some((key, secret)) = &self.operator
+            && key == access_key
+        {
+            return Some(Credential {
+                secret: Secret::new(secret.as_str()),
+                account: self.account.clone(),
+                principal: None,
+                session_token: None,
+                expires_unix_ms: None,
+            });
+        }
+        if let Some(issued) = self.keys.find(access_key) {
+            let (account, role, session) =
+                (&issued.account, issued.role.role_name(), &issued.session);
+            return Some(Credential {
+                secret: Secret::new(issued.secret.as_str()),
+                account: account.to_string(),
+                principal: Some(Principal {
+                    arn: format!("arn:aws:sts::{account}:assumed-role/{role}/{session}"),
+                    user_id: format!(
+                        "{}:{session}",
+                        issued.access_key.replacen("ASIA", "AROA", 1)
+                    ),
+                }),
+                session_token: Some(Secret::new(issued.token.as_str())),
+                expires_unix_ms: None,
+            });
+        }
+        let (account, secret) = self.iam.secret_of(access_key)?;
+        Some(Credential {
+            secret: Secret::new(secret.as_str()),
+            account: account.to_string(),
+            principal: None,
+            session_token: None,
+            expires_unix_ms: None,
+        })
+    }
+}
