@@ -86,7 +86,9 @@ impl Starter {
             function.name.as_str(),
         );
         let env = launch::environment(&launch::Facts {
-            deployed,
+            function,
+            version: &deployed.version,
+            config: &deployed.config,
             log_group: &log.stream().group,
             log_stream: &log.stream().stream,
             keys: &keys,

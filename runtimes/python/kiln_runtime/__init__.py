@@ -23,6 +23,9 @@ def main():
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     _set_path(environ)
+    if sys.version_info < (3, 12) and environ.get("LC_CTYPE") == "C.UTF-8":
+        # Python sets it when the host lacks the locale of LANG; the older images have that.
+        del environ["LC_CTYPE"]
 
     from kiln_runtime import output
 
