@@ -1,6 +1,7 @@
 mod find;
 mod read;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
@@ -69,9 +70,9 @@ impl Router {
         B::Data: Buf + Send,
         B::Error: std::fmt::Display,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let request_id = call.request_id.clone();
-        let (protocol, style, answer) = self.answer(&parts, body, call).await;
+        let (protocol, style, answer) = self.answer(&mut parts, body, call).await;
         let mut response = match answer {
             Ok(response) => response,
             Err(fault) => {
@@ -100,7 +101,7 @@ impl Router {
 type Written = (Protocol, Style, Result<RawResponse, Fault>);
 
 impl Router {
-    async fn answer<B>(&self, parts: &Parts, body: B, call: CallInfo) -> Written
+    async fn answer<B>(&self, parts: &mut Parts, body: B, call: CallInfo) -> Written
     where
         B: http_body::Body + Send,
         B::Data: Buf + Send,
@@ -113,7 +114,10 @@ impl Router {
                 let answer = self.run(target, parts, body, call).await;
                 (protocol, style, answer)
             }
-            Found::Form => self.form(parts, scope.as_deref(), body, call).await,
+            Found::Form => {
+                let scope = scope.map(Cow::into_owned);
+                self.form(parts, scope.as_deref(), body, call).await
+            }
             Found::Unknown(protocol, fault) => {
                 read::discard(body).await;
                 let admitted = self.admit(parts, None, protocol, &call);
@@ -176,8 +180,8 @@ impl Router {
 
     async fn run<B>(
         &self,
-        target: find::Target<'_>,
-        parts: &Parts,
+        mut target: find::Target<'_>,
+        parts: &mut Parts,
         body: B,
         call: CallInfo,
     ) -> Result<RawResponse, Fault>
@@ -199,7 +203,7 @@ impl Router {
                 return Err(fault);
             }
         };
-        let mut members = target.members();
+        let mut members = std::mem::take(&mut target.members);
         for (header, member) in &operation.headers {
             if let Some(value) = parts.headers.get(header) {
                 let text = String::from_utf8_lossy(value.as_bytes()).into_owned();
@@ -215,7 +219,7 @@ impl Router {
             .map_err(|denied| denied.fault(target.protocol))?;
         let context = context(admitted.identity, parts, call, operation.name);
         if let Handler::Raw(handler) = &operation.handler {
-            let headers = parts.headers.clone();
+            let headers = std::mem::take(&mut parts.headers);
             let request = RawRequest {
                 members,
                 headers,

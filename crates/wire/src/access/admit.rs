@@ -55,10 +55,8 @@ impl<'a> Hint<'a> {
                 .ok()
                 .and_then(|v| v.split_once("Credential="));
             let is_end = |c: char| c == ',' || c.is_ascii_whitespace();
-            return scope
-                .and_then(|(_, rest)| rest.split(is_end).next())
-                .map(|scope| Hint::scope(&Cow::Borrowed(scope)))
-                .unwrap_or_default();
+            let scope = scope.and_then(|(_, rest)| rest.split(is_end).next());
+            return scope.map(Hint::scope).unwrap_or_default();
         }
         let query = parts.uri.query().unwrap_or_default();
         if !query.contains("X-Amz-Credential=") {
@@ -66,21 +64,30 @@ impl<'a> Hint<'a> {
         }
         form_urlencoded::parse(query.as_bytes())
             .find(|(name, _)| name == "X-Amz-Credential")
-            .map(|(_, scope)| Hint::scope(&scope))
+            .map(|(_, scope)| Hint::scope(&scope).kept())
             .unwrap_or_default()
     }
 
-    fn scope(scope: &Cow<'a, str>) -> Hint<'a> {
+    fn scope(scope: &'a str) -> Hint<'a> {
         let mut fields = scope.rsplitn(5, '/').skip(1);
         let mut next = || {
             let field = fields.next().filter(|field| !field.is_empty());
-            field.map(|field| Cow::Owned(field.to_owned()))
+            field.map(Cow::Borrowed)
         };
         let (service, region, _date, access_key) = (next(), next(), next(), next());
         Hint {
             access_key,
             region,
             service,
+        }
+    }
+
+    fn kept<'b>(self) -> Hint<'b> {
+        let keep = |field: Option<Cow<'a, str>>| field.map(|f| Cow::Owned(f.into_owned()));
+        Hint {
+            access_key: keep(self.access_key),
+            region: keep(self.region),
+            service: keep(self.service),
         }
     }
 }

@@ -15,26 +15,16 @@ use crate::service::{Operation, Service};
 
 const TARGET: &str = "x-amz-target";
 
-pub(super) struct Target<'a> {
-    pub(super) service: &'a Service,
-    pub(super) operation: &'a Operation,
+/// An operation, how it was asked for, and the members that path and query carry.
+pub(super) struct Target<'s> {
+    pub(super) service: &'s Service,
+    pub(super) operation: &'s Operation,
     pub(super) protocol: Protocol,
-    labels: Vec<&'a str>,
-    query: Query<'a>,
+    pub(super) members: Map<String, Value>,
 }
 
-impl Target<'_> {
-    /// The members that path and query carry.
-    pub(super) fn members(&self) -> Map<String, Value> {
-        match &self.operation.route {
-            Some(route) => route.members(&self.labels, &self.query),
-            None => Map::new(),
-        }
-    }
-}
-
-pub(super) enum Found<'a> {
-    Operation(Target<'a>),
+pub(super) enum Found<'s> {
+    Operation(Target<'s>),
     /// A form; its body names the operation.
     Form,
     Unknown(Protocol, Fault),
@@ -50,11 +40,11 @@ fn by_scope<'a>(
     first.chain(others).map(Arc::as_ref)
 }
 
-pub(super) fn find<'a>(
-    services: &'a [Arc<Service>],
-    parts: &'a Parts,
+pub(super) fn find<'s>(
+    services: &'s [Arc<Service>],
+    parts: &Parts,
     scope: Option<&str>,
-) -> Found<'a> {
+) -> Found<'s> {
     if let Some(target) = parts.headers.get(TARGET) {
         let protocol = json_protocol(parts);
         let target = target.to_str().unwrap_or_default();
@@ -74,12 +64,12 @@ pub(super) fn find<'a>(
             let Some(operation) = service.operations.get(index) else {
                 continue;
             };
+            let route = operation.route.as_ref();
             return Found::Operation(Target {
                 service,
                 operation,
                 protocol: Protocol::RestJson,
-                labels,
-                query,
+                members: route.map_or_else(Map::new, |r| r.members(&labels, &query)),
             });
         }
     }
@@ -102,8 +92,7 @@ fn by_target<'a>(
         service,
         operation,
         protocol,
-        labels: Vec::new(),
-        query: Query::default(),
+        members: Map::new(),
     })
 }
 
@@ -177,8 +166,7 @@ pub(super) fn action<'a>(
                 service,
                 operation,
                 protocol,
-                labels: Vec::new(),
-                query: Query::default(),
+                members: Map::new(),
             });
         }
     }
