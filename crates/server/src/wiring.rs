@@ -42,7 +42,7 @@ pub(crate) async fn build(
 
     // 2. The platform.
     let functions = Functions::open(FunctionsConfig::new(data.clone()), &store, tasks).await?;
-    let logs = Arc::new(model::ports::NoLogs);
+    let logs = logs::open(&store, &data.join("logs"), tasks).await?;
     let keys = SessionKeys::default();
     let catalog = Arc::new(catalog(config, &data));
     let invoke = Invoke::new(
@@ -58,7 +58,7 @@ pub(crate) async fn build(
             functions: functions.clone(),
             sandbox,
             catalog,
-            sink: logs,
+            sink: logs.clone(),
             keys: keys.clone(),
             tasks: tasks.clone(),
         },
@@ -88,6 +88,7 @@ pub(crate) async fn build(
             invoke: invoke.clone(),
             tasks: tasks.clone(),
         }))
+        .with(logs::service(logs))
         .with(iam::service(iam))
         .with(sts::service());
     Ok(App {
