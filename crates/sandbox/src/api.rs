@@ -156,6 +156,13 @@ pub struct Enforcement {
     pub detail: String,
 }
 
+impl Enforcement {
+    /// Without it functions cannot run at all.
+    pub fn is_essential(&self) -> bool {
+        self.what == crate::ns::report::NAMESPACES
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitState {
     Enforced,

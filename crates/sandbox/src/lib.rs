@@ -1,11 +1,19 @@
 //! Where functions run: the traits [`Sandbox`] and [`Environment`] and their backends.
 //!
-//! - `ns`: namespaces, cgroups, seccomp, Landlock. The default.
-//! - `process`: plain processes, no isolation; for development where namespaces are missing.
-//! - `fake`: scripted, for tests of everything above.
+//! - [`ns`]: namespaces, cgroups, seccomp, Landlock. The default. Its work is done by the [`helper`]
+//!   process; a program that uses it calls [`helper::main_if_helper`] first thing in `main`.
+//! - [`process`]: plain processes, no isolation; for development where namespaces are missing.
+//! - [`fake`]: scripted, for tests of everything above.
+//! - [`doctor`]: what this host can enforce.
+//!
+//! Not here: which interpreter runs, pools, retries, log lines. All `unsafe` is in `sys.rs`.
+//!
+//! Where to start: [`Sandbox`] and [`Environment`], then `running.rs` for one call, then
+//! `helper/environment.rs` for how an environment comes to be.
 
 mod api;
 mod channel;
+pub mod doctor;
 pub mod fake;
 pub mod helper;
 mod meter;

@@ -14,7 +14,9 @@ use sandbox::{EnvironmentSpec, Mount, Network, Output, OutputLine, ns};
 use tasks::{Clock, Ids, Tasks};
 
 fn main() -> io::Result<()> {
-    sandbox::helper::main_if_helper();
+    if sandbox::helper::main_if_helper().is_some() {
+        return Ok(());
+    }
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("serve") => serve(&args.next().unwrap_or_default()),
@@ -223,9 +225,9 @@ impl Output for Nowhere {
 #[tokio::main(flavor = "current_thread")]
 async fn serve(dir: &str) -> io::Result<()> {
     let tasks = Tasks::new(Clock::real(), Ids::system());
-    let config = ns::Config {
+    let config = ns::NsConfig {
         helper: std::env::current_exe()?,
-        ..ns::Config::default()
+        ..ns::NsConfig::default()
     };
     let sandbox = ns::open(config, &tasks).await.map_err(io::Error::other)?;
     println!("open");

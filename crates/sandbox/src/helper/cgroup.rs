@@ -21,6 +21,9 @@ const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 /// Most processes of one environment, its first process and threads included.
 const PIDS_MAX: u64 = super::confine::PROCESSES_MAX;
 
+/// The calling thread.
+pub(super) const SELF: &[u8] = b"0";
+
 /// The groups of this run.
 pub(super) struct Run {
     pub(super) info: Cgroups,
@@ -190,15 +193,21 @@ impl Cgroups {
         Ok(())
     }
 
-    /// Moves a process into the groups of an environment. Version 2 does that while cloning.
-    pub(super) fn enter(&self, id: &str, pid: u32) -> io::Result<()> {
+    /// Files into which the environment's first process writes [`SELF`] to enter its groups, with
+    /// version 1. A process that moves itself as one thread spares the kernel the lock that every
+    /// other way takes, which costs milliseconds. Version 2 enters groups while cloning.
+    pub(super) fn entrances(&self, id: &str) -> io::Result<Vec<File>> {
         if self.version != 1 {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        for path in self.directories() {
-            write(&path.join(id).join("cgroup.procs"), &pid.to_string())?;
-        }
-        Ok(())
+        self.directories()
+            .into_iter()
+            .map(|path| {
+                fs::OpenOptions::new()
+                    .write(true)
+                    .open(path.join(id).join("tasks"))
+            })
+            .collect()
     }
 
     /// The group to clone into, with version 2.

@@ -5,7 +5,8 @@
 //! and the kernel kills what is left in the PID namespace.
 
 use std::ffi::CString;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -16,10 +17,11 @@ use rustix::process::{
     set_parent_process_death_signal, setsid, umask,
 };
 
+use super::cgroup::SELF;
 use super::confine;
 use super::proto::{FRAMED_FD, FromInit, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Start};
 use super::root::{self, At, Failure, Host, Tree};
-use super::seccomp::Filters;
+use super::seccomp::Filter;
 use crate::{channel, sys};
 
 /// What the helper prepared for this environment.
@@ -27,7 +29,9 @@ pub(super) struct Plan<'a> {
     pub(super) start: &'a Start,
     pub(super) host: &'a Host,
     pub(super) trees: Vec<Tree>,
-    pub(super) filters: &'a Filters,
+    /// The cgroups to enter.
+    pub(super) groups: Vec<File>,
+    pub(super) filter: &'a Filter,
     pub(super) rootless: bool,
     /// Where no cgroup limits memory: the most that one process may allocate.
     pub(super) data_bytes_max: Option<u64>,
@@ -35,7 +39,7 @@ pub(super) struct Plan<'a> {
     pub(super) text: OwnedFd,
     pub(super) framed: OwnedFd,
     pub(super) server: OwnedFd,
-    /// Readable once the helper has written the id maps and the cgroups.
+    /// Readable once the helper has written the id maps.
     pub(super) go: OwnedFd,
 }
 
@@ -61,6 +65,9 @@ impl From<Failure> for FromInit {
 
 /// Makes everything and starts the runtime; gives its process id.
 fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
+    for mut group in &plan.groups {
+        group.write_all(SELF).at("enter the cgroup")?;
+    }
     if !matches!(rustix::io::read(&plan.go, &mut [0; 1][..]), Ok(1)) {
         sys::exit_now(1); // the helper died
     }
@@ -188,13 +195,13 @@ fn bind(plan: &Plan<'_>) -> Result<(), (&'static str, io::Error)> {
     )?;
     at(
         "filter system calls",
-        plan.filters.install().map_err(|e| other(&e)),
+        plan.filter.install().map_err(|e| other(&e)),
     )
 }
 
 /// 0 is the null device, 1 and 2 the text pipe, 3 the framed pipe; the rest closes on exec.
 fn descriptors(plan: &Plan<'_>) -> io::Result<()> {
-    let null = std::fs::File::open("/dev/null")?;
+    let null = File::open("/dev/null")?;
     // Taken above 3 first, so that no copy overwrites one that is still needed.
     let high = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 16);
     let (null, text, framed) = (
@@ -215,7 +222,7 @@ fn close_up(plan: &Plan<'_>) -> io::Result<()> {
     confine::no_capabilities()?;
     // Dropping rights may have made it readable again.
     set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let null = std::fs::File::open("/dev/null")?;
+    let null = File::open("/dev/null")?;
     for standard in 0..3 {
         sys::dup_to(null.as_fd(), standard)?;
     }

@@ -10,6 +10,7 @@
 //!    └──────────────FromInit─────────────────┘
 //! ```
 
+mod calls;
 mod cgroup;
 mod confine;
 mod environment;
@@ -27,6 +28,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::process::ExitCode;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -40,7 +42,7 @@ use self::cgroup::Run;
 use self::environment::Plan;
 use self::identity::{Identity, Slots};
 use self::root::Host;
-use self::seccomp::Filters;
+use self::seccomp::Filter;
 use crate::channel::{self, ChannelError};
 use crate::sys::{self, Side};
 
@@ -55,17 +57,18 @@ const REMOVE_TRIES_MAX: u32 = 500;
 /// memory: interpreters reserve more than they touch. The server watches what is really used.
 const DATA_SLACK_BYTES: u64 = 1 << 30;
 
-/// Becomes the helper if the program was started as one, and then does not return.
+/// Becomes the helper if the program was started as one; gives the exit code when that is done.
 ///
-/// Call it first thing in `main`, before there are threads.
-pub fn main_if_helper() {
-    if std::env::args_os().nth(1).as_deref() == Some(OsStr::new(MARKER)) {
-        let code = match serve() {
-            Ok(()) => 0,
-            Err(_) => 1,
-        };
-        std::process::exit(code);
+/// Call it first thing in `main`, before there are threads:
+/// `if let Some(code) = sandbox::helper::main_if_helper() { return code; }`
+pub fn main_if_helper() -> Option<ExitCode> {
+    if std::env::args_os().nth(1).as_deref() != Some(OsStr::new(MARKER)) {
+        return None;
     }
+    Some(match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    })
 }
 
 /// One environment as the helper knows it.
@@ -82,7 +85,7 @@ struct Helper {
     run: Run,
     identity: Identity,
     host: Host,
-    filters: Filters,
+    filter: Filter,
     slots: Slots,
     environments: BTreeMap<String, Environment>,
 }
@@ -143,7 +146,7 @@ impl Helper {
             slots: Slots::default(),
             identity,
             host: Host::look(),
-            filters: Filters::compile().map_err(|e| format!("system call filter: {e}"))?,
+            filter: Filter::compile().map_err(|e| format!("system call filter: {e}"))?,
             environments: BTreeMap::new(),
         })
     }
@@ -286,9 +289,10 @@ impl Helper {
         let flags = identity::NAMESPACES;
         let plan = Plan {
             start,
+            groups: cgroups.entrances(&start.id).map_err(|e| e.to_string())?,
             host: &self.host,
             trees,
-            filters: &self.filters,
+            filter: &self.filter,
             rootless: self.identity.is_rootless(),
             data_bytes_max: cgroups
                 .memory
@@ -316,7 +320,6 @@ impl Helper {
         let ready = self
             .identity
             .map(pid, slot)
-            .and_then(|()| cgroups.enter(&start.id, pid))
             .and_then(|()| Ok(rustix::io::write(&hold, b"1").map(drop)?));
         if let Err(error) = ready {
             let mut environment = environment;

@@ -11,8 +11,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
 
-use super::{OpenError, backend};
-use crate::StartError;
+use super::OpenError;
 use crate::channel::{self, ChannelError};
 use crate::helper::{Event, Hello, MARKER, Request, Start};
 use crate::sys;
@@ -32,12 +31,31 @@ pub(super) struct Link {
     tasks: Tasks,
 }
 
+/// Why the helper made no environment.
+pub(super) enum Refusal {
+    /// It died; another one may do.
+    Died,
+    Refused(String),
+}
+
 type StartAnswer = Result<(u32, OwnedFd), String>;
 
 #[derive(Default)]
 struct Waiting {
     starts: BTreeMap<String, oneshot::Sender<StartAnswer>>,
     stops: BTreeMap<String, Vec<oneshot::Sender<()>>>,
+}
+
+/// The program as helper, with its end of the socket.
+pub(crate) fn helper_command(program: &Path, socket: OwnedFd) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg0("kiln: sandbox helper")
+        .arg(MARKER)
+        .env_clear()
+        .stdin(Stdio::from(socket))
+        .stdout(Stdio::null());
+    command
 }
 
 impl Link {
@@ -48,13 +66,7 @@ impl Link {
         let failed = |e: &dyn std::fmt::Display| OpenError::Helper(e.to_string());
         let (ours, theirs) = channel::pair().map_err(|e| failed(&e))?;
         rustix::io::ioctl_fionbio(&ours, true).map_err(|e| failed(&e))?;
-        let mut command = Command::new(program);
-        command
-            .arg0("kiln: sandbox helper")
-            .arg(MARKER)
-            .env_clear()
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null());
+        let mut command = helper_command(program, theirs);
         let child = tasks
             .blocking(move || command.spawn())
             .await
@@ -168,18 +180,28 @@ impl Link {
     /// Asks for an environment; gives its first process.
     pub(super) async fn start(
         &self,
-        start: Start,
+        start: &Start,
         fds: [&OwnedFd; 3],
-    ) -> Result<(u32, OwnedFd), StartError> {
+    ) -> Result<(u32, OwnedFd), Refusal> {
         let (waiter, answer) = oneshot::channel();
-        let id = start.id.clone();
-        let text = channel::encode(&Request::Start(Box::new(start))).map_err(backend)?;
-        self.waiting().starts.insert(id, waiter);
-        self.send(&text, &fds).await.map_err(backend)?;
-        match answer.await {
-            Ok(answer) => answer.map_err(StartError::Backend),
-            Err(_) => Err(backend("the sandbox helper died")),
+        let request = Request::Start(Box::new(start.clone()));
+        let text = channel::encode(&request).map_err(|e| Refusal::Refused(e.to_string()))?;
+        self.waiting().starts.insert(start.id.clone(), waiter);
+        match self.send(&text, &fds).await {
+            Ok(()) => {}
+            Err(ChannelError::Closed) => return Err(Refusal::Died),
+            Err(error) => return Err(Refusal::Refused(error.to_string())),
         }
+        match answer.await {
+            Ok(answer) => answer.map_err(Refusal::Refused),
+            Err(_) => Err(Refusal::Died),
+        }
+    }
+
+    /// Returns when the helper is reaped. Cancel-safe.
+    pub(super) async fn died(&self) {
+        // An error would mean that the link itself is gone.
+        let _ = self.dead.subscribe().wait_for(|dead| *dead).await;
     }
 
     /// Has an environment killed and removed; returns when it is gone. Without a helper it is.
@@ -213,13 +235,8 @@ impl Link {
     /// Lets the helper end everything and waits for its own end.
     pub(super) async fn close(&self, grace: Duration) {
         self.hang_up();
-        let mut dead = self.dead.subscribe();
-        let ended = self.tasks.clock();
-        if ended
-            .timeout(grace, dead.wait_for(|dead| *dead))
-            .await
-            .is_err()
-        {
+        let clock = self.tasks.clock();
+        if clock.timeout(grace, self.died()).await.is_err() {
             tracing::warn!("the sandbox helper still ends environments");
         }
     }

@@ -4,10 +4,10 @@
 //! meter of each environment.
 
 mod body;
-mod link;
+pub(crate) mod link;
 mod meter;
 mod relay;
-mod report;
+pub(crate) mod report;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use tasks::Tasks;
 use tokio::net::TcpListener;
 
 use self::body::Body;
-use self::link::Link;
+use self::link::{Link, Refusal};
 use crate::helper::{FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Start};
 use crate::output::{Streams, pipe};
 use crate::running::Running;
@@ -39,18 +39,28 @@ pub const ENDPOINT_INSIDE: std::net::SocketAddrV4 =
 const ID_CHARS_MAX: usize = 64;
 
 #[derive(Debug, Clone)]
-pub struct Config {
+pub struct NsConfig {
     /// The program that calls [`crate::helper::main_if_helper`]; the running one by default.
     pub helper: PathBuf,
     /// Where Kiln's own API listens, for environments that may reach it.
     pub endpoint: Option<SocketAddr>,
 }
 
-impl Default for Config {
-    fn default() -> Config {
-        Config {
+impl Default for NsConfig {
+    fn default() -> NsConfig {
+        NsConfig {
             helper: PathBuf::from("/proc/self/exe"),
             endpoint: None,
+        }
+    }
+}
+
+impl NsConfig {
+    /// The running program is the helper; functions reach Kiln's API at `endpoint`.
+    pub fn new(endpoint: SocketAddr) -> NsConfig {
+        NsConfig {
+            endpoint: Some(endpoint),
+            ..NsConfig::default()
         }
     }
 }
@@ -65,7 +75,7 @@ pub enum OpenError {
 }
 
 struct Namespaces {
-    config: Config,
+    config: NsConfig,
     tasks: Tasks,
     /// Replaced when the helper died.
     link: tokio::sync::Mutex<Arc<Link>>,
@@ -77,7 +87,7 @@ struct Namespaces {
 /// # Errors
 /// Fails if no environment can be made at all. Limits that cannot be enforced are no error:
 /// [`Sandbox::isolation`] names them.
-pub async fn open(config: Config, tasks: &Tasks) -> Result<Arc<dyn Sandbox>, OpenError> {
+pub async fn open(config: NsConfig, tasks: &Tasks) -> Result<Arc<dyn Sandbox>, OpenError> {
     let (link, hello) = Link::open(&config.helper, tasks).await?;
     Ok(Arc::new(Namespaces {
         config,
@@ -111,6 +121,23 @@ impl Namespaces {
         Ok(link.clone())
     }
 
+    /// Asks the helper, and once more another one if it died over that or just before.
+    async fn ask_helper(
+        &self,
+        start: &Start,
+        ends: [&OwnedFd; 3],
+    ) -> Result<(Arc<Link>, u32, OwnedFd), StartError> {
+        for _ in 0..2 {
+            let link = self.link().await?;
+            match link.start(start, ends).await {
+                Ok((pid, pidfd)) => return Ok((link, pid, pidfd)),
+                Err(Refusal::Refused(reason)) => return Err(StartError::Backend(reason)),
+                Err(Refusal::Died) => link.died().await,
+            }
+        }
+        Err(backend("the sandbox helper died twice"))
+    }
+
     /// Has the environment made; returns once its runtime runs.
     async fn make(&self, start: Start) -> Result<Made, StartError> {
         let id = start.id.clone();
@@ -119,10 +146,8 @@ impl Namespaces {
         let (framed, framed_end) = pipe().map_err(backend)?;
         let (socket, socket_end) = channel::pair().map_err(backend)?;
         rustix::io::ioctl_fionbio(&socket, true).map_err(backend)?;
-        let link = self.link().await?;
-        let (pid, pidfd) = link
-            .start(start, [&text_end, &framed_end, &socket_end])
-            .await?;
+        let ends = [&text_end, &framed_end, &socket_end];
+        let (link, pid, pidfd) = self.ask_helper(&start, ends).await?;
         drop((text_end, framed_end, socket_end));
         let hello = self.hello();
         let mut body = Body::new(id, link, pid, pidfd, socket, &hello.cgroups, &self.tasks)?;

@@ -1,11 +1,14 @@
 use crate::helper::Hello;
 use crate::{Enforcement, Isolation, LimitState};
 
+/// Without these there is no environment.
+pub(crate) const NAMESPACES: &str = "namespaces";
+
 /// Says what the helper found, limit by limit, with what would mend a lack.
-pub(super) fn isolation(hello: &Hello) -> Isolation {
+pub(crate) fn isolation(hello: &Hello) -> Isolation {
     let mut items = vec![
         enforced(
-            "namespaces",
+            NAMESPACES,
             "user, pid, mount, network, ipc, uts and cgroup, new for every environment",
         ),
         enforced(
@@ -40,6 +43,14 @@ pub(super) fn isolation(hello: &Hello) -> Isolation {
             "ns (root)".to_owned()
         },
         items,
+    }
+}
+
+/// Says that nothing works, and why.
+pub(crate) fn nothing(problem: &str) -> Isolation {
+    Isolation {
+        backend: "none".to_owned(),
+        items: vec![item(NAMESPACES, LimitState::Missing, problem)],
     }
 }
 

@@ -18,11 +18,16 @@ use tempfile::TempDir;
 pub(crate) const PROBE: &str = env!("CARGO_BIN_EXE_sandbox-probe");
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-/// Set for the copy of these tests that runs as an ordinary user: where the probe lies then.
-pub(crate) const COPIED_PROBE: &str = "KILN_TEST_PROBE";
-
+/// Beside the tests if they were copied to where an ordinary user may run them.
 pub(crate) fn probe() -> PathBuf {
-    std::env::var_os(COPIED_PROBE).map_or_else(|| PROBE.into(), PathBuf::from)
+    let beside = std::env::current_exe()
+        .unwrap()
+        .with_file_name("sandbox-probe");
+    if beside.exists() {
+        beside
+    } else {
+        PROBE.into()
+    }
 }
 
 #[derive(Default)]
@@ -75,7 +80,7 @@ fn bench(sandbox: Arc<dyn Sandbox>, tasks: Tasks) -> Bench {
 /// `None`, with the reason printed, on a host that cannot make namespaces.
 pub(crate) async fn namespaces(endpoint: Option<SocketAddr>) -> Option<Bench> {
     let tasks = tasks();
-    let config = ns::Config {
+    let config = ns::NsConfig {
         helper: probe(),
         endpoint,
     };

@@ -2,7 +2,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::print_stdout
 )]
 
 mod bench;
@@ -11,3 +12,4 @@ mod leftovers;
 mod ns;
 mod process;
 mod rootless;
+mod speed;

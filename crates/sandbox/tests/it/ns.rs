@@ -277,6 +277,12 @@ in_namespaces! {
         let state = |what: &str| isolation.items.iter().find(|i| i.what == what).unwrap().state;
         assert_eq!(state("namespaces"), LimitState::Enforced);
         assert_eq!(state("system calls"), LimitState::Enforced);
+        // Another run has its cgroups elsewhere; else the doctor says the same.
+        let states = |i: &sandbox::Isolation| -> Vec<_> {
+            i.items.iter().map(|i| (i.what.clone(), i.state)).collect()
+        };
+        let doctor = sandbox::doctor::probe_with(&crate::bench::probe());
+        assert_eq!(states(&doctor), states(&isolation));
         if isolation.backend == "ns (rootless)" {
             assert_ne!(state("user"), LimitState::Enforced);
         }
@@ -350,4 +356,16 @@ async fn kilns_endpoint_is_reached_by_those_who_may() {
         env.stop().await;
     }
     bench.sandbox.shutdown(LONG).await;
+}
+
+#[test]
+fn a_program_that_is_no_helper_is_told_apart() {
+    let isolation = sandbox::doctor::probe_with(std::path::Path::new("/bin/true"));
+    let [item] = isolation.items.as_slice() else {
+        panic!("{isolation:?}")
+    };
+    assert!(
+        item.is_essential() && item.state == LimitState::Missing,
+        "{item:?}"
+    );
 }
