@@ -45,14 +45,16 @@ impl TryFrom<AliasRecord> for Alias {
     }
 }
 
-impl From<&Alias> for AliasRecord {
-    fn from(alias: &Alias) -> AliasRecord {
+impl AliasRecord {
+    /// `born`: the first version number of the function that the alias belongs to.
+    pub(crate) fn of(alias: &Alias, born: u32) -> AliasRecord {
         AliasRecord {
             name: alias.name.to_string(),
             version: alias.version.map_or(0, Published::number),
             description: alias.description.clone(),
             revision: alias.revision.clone(),
             weight: alias.weight.map(|(n, share)| (n.number(), share)),
+            born,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! Not here: how code runs (`invoke`, `sandbox`), and the wire shapes of the API (`services/lambda`).
 
 mod alias;
+mod aliases;
 mod code;
 mod config;
 mod deployed;
@@ -24,6 +25,7 @@ mod settle;
 mod write;
 
 pub use alias::Alias;
+pub use aliases::{AliasChange, NewAlias};
 pub use code::{BadZip, Code, CodeError, UNZIPPED_MAX};
 pub use config::{
     Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,

@@ -40,9 +40,7 @@ impl Functions {
         for row in tables.aliases.all(&[]).await? {
             let owner = owner(&mut names, &row)?;
             match entries.get_mut(&owner) {
-                Some(entry)
-                    if row.value.version == 0 || row.value.version >= entry.first_version =>
-                {
+                Some(entry) if row.value.born == entry.first_version => {
                     let alias = Alias::try_from(row.value)?;
                     entry.aliases.insert(alias.name.clone(), Arc::new(alias));
                 }

@@ -63,8 +63,11 @@ impl Record for RetiredRecord {
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct AliasRecord {
     pub(crate) name: String,
+    /// Zero: `$LATEST`.
     pub(crate) version: u32,
-    #[serde(default)]
+    /// The first version number of its function, which tells it from an earlier one of this name.
+    pub(crate) born: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) description: String,
     pub(crate) revision: String,
     /// The second version and its share.

@@ -341,16 +341,18 @@ impl Functions {
             };
             ops.push(tables.retired.put_op(&key.parts(), &retired, Expect::Any)?);
         }
+        // Small functions go at once. The rest of a large one is removed after its own record, now or,
+        // after a crash, at the next start.
+        let mut left = self.leftovers(key, entry);
+        let later = left.split_off(left.len().min(REMOVED_AT_ONCE));
+        ops.extend(left);
         tables.functions.txn(ops).await?;
         self.0.index.remove(key);
         self.announce(Change::Retired(entry.running.clone()));
         for version in entry.versions.values() {
             self.announce(Change::Retired(version.clone()));
         }
-        // The function is gone with its own record; what is left of it is removed now or, after a
-        // crash, at the next start.
-        let left: Vec<Op> = self.leftovers(key, entry);
-        for chunk in left.chunks(REMOVED_AT_ONCE) {
+        for chunk in later.chunks(REMOVED_AT_ONCE) {
             tables.functions.txn(chunk.to_vec()).await?;
         }
         Ok(())
@@ -363,11 +365,8 @@ impl Functions {
             let parts = [account, region, name, &number_key(*n)];
             tables.versions.delete_op(&parts, Expect::Any)
         });
-        let aliases = entry.aliases.keys().map(|a| {
-            let parts = [account, region, name, a.as_str()];
-            tables.aliases.delete_op(&parts, Expect::Any)
-        });
-        versions.chain(aliases).collect()
+        let aliases = entry.aliases.keys().map(|a| self.alias_gone(key, a));
+        aliases.chain(versions).collect()
     }
 
     /// Adds and replaces tags.
