@@ -348,3 +348,51 @@ pub(crate) struct SnapStartResponse {
 pub(crate) struct RuntimeVersionConfig {
     pub(crate) runtime_version_arn: String,
 }
+
+/// `CreateAliasRequest`, `UpdateAliasRequest` and those that name an alias.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct AliasRequest {
+    pub(crate) function_name: String,
+    pub(crate) name: Option<String>,
+    pub(crate) function_version: Option<String>,
+    pub(crate) description: Option<String>,
+    pub(crate) routing_config: Option<AliasRoutingConfiguration>,
+    pub(crate) revision_id: Option<String>,
+}
+
+impl AliasRequest {
+    pub(crate) fn weights(&self) -> Option<&BTreeMap<String, f64>> {
+        self.routing_config
+            .as_ref()?
+            .additional_version_weights
+            .as_ref()
+    }
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct AliasRoutingConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) additional_version_weights: Option<BTreeMap<String, f64>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct AliasConfiguration {
+    pub(crate) alias_arn: String,
+    pub(crate) name: String,
+    pub(crate) function_version: String,
+    pub(crate) description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) routing_config: Option<AliasRoutingConfiguration>,
+    pub(crate) revision_id: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListAliasesResponse {
+    pub(crate) aliases: Vec<AliasConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_marker: Option<String>,
+}

@@ -102,6 +102,14 @@ pub(crate) fn operation_on_version() -> Fault {
     )
 }
 
+/// As [`refused`], for operations that look for a version which is not the one of the target.
+pub(crate) fn refused_as_is(error: Error, target: &Target) -> Fault {
+    match error {
+        Error::NotFound(ResolveError::NotFound { arn }) => not_found(&arn),
+        other => refused(other, target),
+    }
+}
+
 /// The answer to a change that `functions` refused. `target` is what the caller named.
 pub(crate) fn refused(error: Error, target: &Target) -> Fault {
     match error {

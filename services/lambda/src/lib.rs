@@ -29,10 +29,12 @@ use functions::Functions;
 use http::Method;
 use invoke::Invoke;
 use tasks::Tasks;
-use wire::{Protocol, Service};
+use wire::{Protocol, Service, ServiceBuilder};
 
 use crate::location::Signer;
-use crate::operations::{account, call, concurrency, create, delete, read, tags, update, versions};
+use crate::operations::{
+    account, aliases, call, concurrency, create, delete, read, tags, update, versions,
+};
 
 /// What the service is made of.
 pub struct Deps {
@@ -183,5 +185,19 @@ pub fn service(deps: Deps) -> Service {
             location::download,
         )
         .public();
-    builder.rest_not_built(operations::NOT_BUILT).build()
+    with_aliases(builder)
+        .rest_not_built(operations::NOT_BUILT)
+        .build()
+}
+
+fn with_aliases(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    let all = "/2015-03-31/functions/{FunctionName}/aliases";
+    let list = "/2015-03-31/functions/{FunctionName}/aliases?FunctionVersion&Marker&MaxItems";
+    let one = "/2015-03-31/functions/{FunctionName}/aliases/{Name}";
+    builder
+        .rest("CreateAlias", Method::POST, all, 201, aliases::create)
+        .rest("ListAliases", Method::GET, list, 200, aliases::list)
+        .rest("GetAlias", Method::GET, one, 200, aliases::get)
+        .rest("UpdateAlias", Method::PUT, one, 200, aliases::update)
+        .rest("DeleteAlias", Method::DELETE, one, 204, aliases::delete)
 }

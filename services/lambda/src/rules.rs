@@ -179,6 +179,16 @@ pub(crate) const ALIAS: Pattern = Pattern {
     matches: |text| all(text, is_word) && !all(text, |b| b.is_ascii_digit()),
 };
 
+pub(crate) const VERSION: Pattern = Pattern {
+    text: r"(\$LATEST(\.PUBLISHED)?|[0-9]+)",
+    matches: |text| text == "$LATEST" || all(text, |b| b.is_ascii_digit()),
+};
+
+pub(crate) const VERSION_NUMBER: Pattern = Pattern {
+    text: "[0-9]+",
+    matches: |text| all(text, |b| b.is_ascii_digit()),
+};
+
 pub(crate) const TAGGABLE: Pattern = Pattern {
     text: r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
     matches: is_taggable,

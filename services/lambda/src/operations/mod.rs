@@ -1,6 +1,7 @@
 //! One file for each family of operations.
 
 pub(crate) mod account;
+pub(crate) mod aliases;
 pub(crate) mod call;
 pub(crate) mod concurrency;
 pub(crate) mod create;
@@ -14,16 +15,14 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 70] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 65] = [
     ("AddLayerVersionPermission", Method::POST, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
     ("AddPermission", Method::POST, "/2015-03-31/functions/{FunctionName}/policy"),
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
-    ("CreateAlias", Method::POST, "/2015-03-31/functions/{FunctionName}/aliases"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
     ("CreateCodeSigningConfig", Method::POST, "/2020-04-22/code-signing-configs"),
     ("CreateEventSourceMapping", Method::POST, "/2015-03-31/event-source-mappings"),
     ("CreateFunctionUrlConfig", Method::POST, "/2021-10-31/functions/{FunctionName}/url"),
-    ("DeleteAlias", Method::DELETE, "/2015-03-31/functions/{FunctionName}/aliases/{Name}"),
     ("DeleteCapacityProvider", Method::DELETE, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     ("DeleteCodeSigningConfig", Method::DELETE, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("DeleteEventSourceMapping", Method::DELETE, "/2015-03-31/event-source-mappings/{UUID}"),
@@ -33,7 +32,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 70] = [
     ("DeleteFunctionUrlConfig", Method::DELETE, "/2021-10-31/functions/{FunctionName}/url"),
     ("DeleteLayerVersion", Method::DELETE, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
     ("DeleteProvisionedConcurrencyConfig", Method::DELETE, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
-    ("GetAlias", Method::GET, "/2015-03-31/functions/{FunctionName}/aliases/{Name}"),
     ("GetCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     ("GetCodeSigningConfig", Method::GET, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("GetDurableExecution", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}"),
@@ -53,7 +51,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 70] = [
     ("GetRuntimeManagementConfig", Method::GET, "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     ("InvokeAsync", Method::POST, "/2014-11-13/functions/{FunctionName}/invoke-async"),
     ("InvokeWithResponseStream", Method::POST, "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"),
-    ("ListAliases", Method::GET, "/2015-03-31/functions/{FunctionName}/aliases"),
     ("ListCapacityProviders", Method::GET, "/2025-11-30/capacity-providers"),
     ("ListCodeSigningConfigs", Method::GET, "/2020-04-22/code-signing-configs"),
     ("ListDurableExecutionsByFunction", Method::GET, "/2025-12-01/functions/{FunctionName}/durable-executions"),
@@ -79,7 +76,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 70] = [
     ("SendDurableExecutionCallbackHeartbeat", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),
     ("SendDurableExecutionCallbackSuccess", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"),
     ("StopDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
-    ("UpdateAlias", Method::PUT, "/2015-03-31/functions/{FunctionName}/aliases/{Name}"),
     ("UpdateCapacityProvider", Method::PUT, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     ("UpdateCodeSigningConfig", Method::PUT, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("UpdateEventSourceMapping", Method::PUT, "/2015-03-31/event-source-mappings/{UUID}"),
