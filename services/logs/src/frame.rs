@@ -74,7 +74,7 @@ fn length(bytes: usize) -> [u8; 4] {
     u32::try_from(bytes).unwrap_or(u32::MAX).to_be_bytes()
 }
 
-fn close(out: &mut Vec<u8>, start: usize) {
+fn close(out: &mut [u8], start: usize) {
     let payload = out.get(start + HEAD_BYTES..).unwrap_or_default();
     let head = [
         length(payload.len()),
