@@ -450,3 +450,89 @@ fn an_unverified_caller_has_the_account_and_region_it_names() {
         assert!(!identity.is_verified);
     }
 }
+
+/// The key of S3's published examples, and the time at which they are signed.
+struct S3;
+
+const S3_MS: i64 = 1_369_353_600_000;
+
+impl Credentials for S3 {
+    fn find(&self, access_key: &str) -> Option<Credential> {
+        (access_key == "AKIAIOSFODNN7EXAMPLE").then(|| Credential {
+            secret: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            account: "123456789012".to_owned(),
+            principal: None,
+            session_token: None,
+            expires_unix_ms: None,
+        })
+    }
+}
+
+fn settle_s3(head: &str, body: String) -> Result<Bytes, Denied> {
+    let (parts, _) = parse(head);
+    let access = Access::new(Mode::Strict, Arc::new(S3));
+    let mut admitted = access.admit(&parts, Some("s3"), S3_MS, true)?;
+    admitted.settle(&parts, Bytes::from(body))
+}
+
+/// [S3 API: example of transferring a payload in multiple chunks]
+#[test]
+fn the_published_chunked_upload_is_let_in() {
+    let head = "PUT /examplebucket/chunkObject.txt HTTP/1.1\nHost:s3.amazonaws.com\n\
+        x-amz-date:20130524T000000Z\nx-amz-storage-class:REDUCED_REDUNDANCY\n\
+        x-amz-content-sha256:STREAMING-AWS4-HMAC-SHA256-PAYLOAD\nContent-Encoding:aws-chunked\n\
+        x-amz-decoded-content-length:66560\nContent-Length:66824\nAuthorization:AWS4-HMAC-SHA256 \
+        Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+        SignedHeaders=content-encoding;content-length;host;x-amz-content-sha256;x-amz-date;\
+        x-amz-decoded-content-length;x-amz-storage-class, \
+        Signature=4f232c4386841ef735655705268965c44a0e4690baa4adea153f7db9fa80a0a9";
+    let body = |fill: &str| {
+        format!(
+            "10000;chunk-signature=ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648\
+             \r\n{}\r\n400;chunk-signature=\
+             0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497\r\n{}\r\n\
+             0;chunk-signature=b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9\
+             \r\n\r\n",
+            "a".repeat(65_536),
+            fill.repeat(1024)
+        )
+    };
+    let payload = settle_s3(head, body("a")).unwrap();
+    assert_eq!(payload, vec![b'a'; 66_560]);
+    assert_eq!(settle_s3(head, body("b")), Err(Denied::mismatch()));
+    let other = head.replace("length:66560", "length:66559");
+    assert_eq!(settle_s3(&other, body("a")), Err(Denied::mismatch()));
+}
+
+/// [S3 API: example of a presigned URL]
+#[test]
+fn the_published_presigned_download_is_let_in() {
+    let head = "GET /test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=\
+        AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=\
+        20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=\
+        aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404 HTTP/1.1\n\
+        Host:examplebucket.s3.amazonaws.com";
+    assert_eq!(settle_s3(head, String::new()), Ok(Bytes::new()));
+    let longer = head.replace("Expires=86400", "Expires=86401");
+    assert_eq!(settle_s3(&longer, String::new()), Err(Denied::mismatch()));
+}
+
+#[test]
+fn a_body_without_signature_may_still_be_chunked() {
+    let head = "PUT /x HTTP/1.1\nx-amz-content-sha256:STREAMING-UNSIGNED-PAYLOAD-TRAILER\n\
+                x-amz-decoded-content-length:3";
+    for (body, expected) in [
+        (
+            "3\r\nabc\r\n0\r\nx-amz-checksum-crc32:AA\r\n\r\n",
+            Ok(Bytes::from_static(b"abc")),
+        ),
+        ("2\r\nab\r\n0\r\n\r\n", Err(Denied::Framing)),
+        ("abc", Err(Denied::Framing)),
+    ] {
+        let (parts, _) = parse(head);
+        let settled = Access::off()
+            .anybody(&parts)
+            .settle(&parts, Bytes::from(body));
+        assert_eq!(settled, expected, "{body}");
+    }
+}
