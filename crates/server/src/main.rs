@@ -13,6 +13,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // The sandbox starts this same program as its single-threaded helper.
-    sandbox::helper::main_if_helper();
+    if let Some(code) = sandbox::helper::main_if_helper() {
+        return code;
+    }
     cli::main()
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use tasks::{Clock, Ids, Tasks};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 use crate::config::Config;
 use crate::listener;
@@ -16,6 +17,8 @@ use crate::wiring::{self, App};
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) app: App,
+    /// Told when no request is open any more after a stop was asked for.
+    answered: oneshot::Receiver<()>,
     tasks: Tasks,
     grace: Duration,
 }
@@ -37,11 +40,14 @@ impl Running {
         let fresh = config.data.join("endpoint.new");
         std::fs::write(&fresh, format!("http://{address}\n"))?;
         std::fs::rename(&fresh, &file)?;
-        tasks.spawn(
-            "listener",
-            listener::serve(listener, app.router.clone(), tasks.clone()),
-        );
+        let (last_answered, answered) = oneshot::channel();
+        let work = listener::serve(listener, app.router.clone(), tasks.clone());
+        tasks.spawn("listener", async move {
+            work.await;
+            let _ = last_answered.send(()); // nobody waits if the process is not stopping in order
+        });
         Ok(Running {
+            answered,
             address,
             app,
             tasks,
@@ -55,11 +61,15 @@ impl Running {
 
     /// Stops accepting, lets open calls end, stops every environment, flushes the store.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
-        let ended = self.tasks.shutdown(self.grace).await;
-        if !ended {
-            tracing::warn!("calls were still running after the grace period");
+        let clock = self.tasks.clock();
+        self.tasks.request_stop();
+        if clock.timeout(self.grace, self.answered).await.is_err() {
+            tracing::warn!("requests were still open after the grace period");
         }
         self.app.invoke.shutdown(self.grace).await;
+        if !self.tasks.shutdown(self.grace).await {
+            tracing::warn!("background work was still running after the grace period");
+        }
         self.app.store.close().await;
         Ok(())
     }

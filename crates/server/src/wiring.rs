@@ -105,7 +105,7 @@ async fn open_sandbox(
 ) -> anyhow::Result<Arc<dyn Sandbox>> {
     match config.backend {
         Backend::Ns => {
-            let config = sandbox::ns::Config {
+            let config = sandbox::ns::NsConfig {
                 endpoint: Some(endpoint),
                 ..Default::default()
             };

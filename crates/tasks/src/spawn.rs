@@ -135,10 +135,15 @@ impl Tasks {
             .collect()
     }
 
+    /// Asks all tasks to stop, without waiting for them.
+    pub fn request_stop(&self) {
+        self.stop.send_replace(true);
+    }
+
     /// Asks all tasks to stop and waits for them, at most `grace`.
     /// Returns whether all ended in time.
     pub async fn shutdown(&self, grace: Duration) -> bool {
-        self.stop.send_replace(true);
+        self.request_stop();
         self.tracker.close();
         self.clock.timeout(grace, self.tracker.wait()).await.is_ok()
     }

@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use sandbox::{Enforcement, Isolation, LimitState};
+use sandbox::{Isolation, LimitState};
 use serde_json::json;
 use tasks::{Clock, Ids, Tasks};
 
@@ -11,20 +11,13 @@ use crate::wiring;
 /// `kiln doctor`: fails if functions could not run at all.
 pub(crate) async fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCode> {
     let tasks = Tasks::new(Clock::real(), Ids::system());
-    let opened = sandbox::ns::open(sandbox::ns::Config::default(), &tasks).await;
+    let isolation = sandbox::doctor::probe();
+    let can_run = isolation
+        .items
+        .iter()
+        .all(|i| i.state != LimitState::Missing || !i.is_essential());
     let catalog = wiring::catalog(config, &config.data);
     let runtimes = catalog.list(&tasks).await;
-    let isolation = match &opened {
-        Ok(sandbox) => sandbox.isolation(),
-        Err(error) => Isolation {
-            backend: "none".to_owned(),
-            items: vec![Enforcement {
-                what: "namespaces".to_owned(),
-                state: LimitState::Missing,
-                detail: format!("{error}; without them only --sandbox process runs functions"),
-            }],
-        },
-    };
     if as_json {
         let items: Vec<_> = isolation
             .items
@@ -51,10 +44,7 @@ pub(crate) async fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCo
             &runtimes.iter().map(row).collect::<Vec<_>>(),
         );
     }
-    if let Ok(sandbox) = &opened {
-        sandbox.shutdown(config.grace).await;
-    }
-    Ok(if opened.is_ok() {
+    Ok(if can_run {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
