@@ -8,21 +8,28 @@
 //!                └──▶ report                   START/END/REPORT, tail, log sink
 //! ```
 //!
+//! An asynchronous event takes one durable write ([`EventQueue::accept`]) and then the same path, from a
+//! worker ([`Invoke::drain`]), at least once.
+//!
 //! No store I/O when an environment is warm. Nothing here knows who calls: `services/lambda` is one
 //! caller. Start with [`Invoke::request_response`].
 
 mod admission;
 mod credentials;
+mod drain;
 mod errors;
+mod event;
 mod handle;
 mod launch;
 mod output;
 mod pool;
 mod report;
+mod retry;
 mod starter;
 mod sync;
 
 pub use credentials::{Issued, SessionKeys};
+pub use event::EventQueue;
 pub use handle::{Invoke, InvokeConfig, Outcome, Parts, Refused, Request};
 pub use launch::{Catalog, Found, Launch, MissingRuntime};
 pub use pool::PoolStatus;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use functions::{Functions, FunctionsConfig};
-use invoke::{Catalog, Invoke, InvokeConfig, Parts, SessionKeys};
+use invoke::{Catalog, EventQueue, Invoke, InvokeConfig, Parts, SessionKeys};
 use sandbox::{Network, Sandbox};
 use store::Store;
 use tasks::Tasks;
@@ -64,6 +64,9 @@ pub(crate) async fn build(
         },
     );
 
+    let events = EventQueue::new(&store, tasks.clock());
+    tasks.add(invoke.drain(events.clone()));
+
     // 3. Embedded services.
     let iam = iam::open(&store, tasks).await?;
 
@@ -86,6 +89,7 @@ pub(crate) async fn build(
         .with(lambda::service(lambda::Deps {
             functions,
             invoke: invoke.clone(),
+            events,
             tasks: tasks.clone(),
         }))
         .with(logs::service(logs))

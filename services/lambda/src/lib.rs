@@ -27,7 +27,7 @@ use std::sync::Arc;
 
 use functions::Functions;
 use http::Method;
-use invoke::Invoke;
+use invoke::{EventQueue, Invoke};
 use tasks::Tasks;
 use wire::{Protocol, Service, ServiceBuilder};
 
@@ -40,6 +40,7 @@ use crate::operations::{
 pub struct Deps {
     pub functions: Functions,
     pub invoke: Invoke,
+    pub events: EventQueue,
     pub tasks: Tasks,
 }
 
@@ -47,6 +48,7 @@ pub struct Deps {
 pub(crate) struct Lambda {
     pub(crate) functions: Functions,
     pub(crate) invoke: Invoke,
+    pub(crate) events: EventQueue,
     pub(crate) tasks: Tasks,
     pub(crate) signer: Signer,
 }
@@ -62,6 +64,7 @@ pub fn service(deps: Deps) -> Service {
         signer: Signer::new(deps.tasks.ids()),
         functions: deps.functions,
         invoke: deps.invoke,
+        events: deps.events,
         tasks: deps.tasks,
     };
     let function = "/2015-03-31/functions/{FunctionName}?Qualifier";

@@ -35,6 +35,8 @@ pub(crate) struct House {
     pub(crate) control: ClockControl,
     pub(crate) tasks: Tasks,
     pub(crate) keys: SessionKeys,
+    pub(crate) store: store::Store,
+    pub(crate) disk: store::simulated::Disk,
     _dir: tempfile::TempDir,
 }
 
@@ -118,6 +120,8 @@ impl House {
             control,
             tasks,
             keys,
+            store,
+            disk,
             _dir: dir,
         }
     }

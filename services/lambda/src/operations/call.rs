@@ -43,9 +43,6 @@ pub(crate) async fn invoke(
         };
     }
     let event = payload::event(request.body.clone(), kind)?;
-    if kind == "Event" {
-        return Err(fault::not_built("asynchronous invocation"));
-    }
     let header = |name: &str| request.headers.get(name).and_then(|h| h.to_str().ok());
     let call = Request {
         function,
@@ -62,10 +59,23 @@ pub(crate) async fn invoke(
         trace: header("X-Amzn-Trace-Id").map(str::to_owned),
         want_log: log_type == Some("Tail"),
     };
+    if kind == "Event" {
+        return accept(&lambda, &call, &target).await;
+    }
     match run(&lambda, call).await {
         Ok(outcome) => Ok(answer(outcome)),
         Err(why) => Err(refused(why, &target)),
     }
+}
+
+/// Takes an event over for later, if there is a function for it.
+async fn accept(lambda: &Lambda, call: &Request, target: &Target) -> Result<RawResponse, Fault> {
+    if lambda.functions.resolve(&call.function).is_err() {
+        return Err(unknown(target));
+    }
+    let accepted = lambda.events.accept(call).await;
+    accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
+    Ok(RawResponse::new(202))
 }
 
 /// A function that is still being created is made ready first: a caller who creates and invokes at

@@ -1,7 +1,7 @@
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 
-use ::invoke::{Catalog, Invoke, InvokeConfig, Parts, SessionKeys};
+use ::invoke::{Catalog, EventQueue, Invoke, InvokeConfig, Parts, SessionKeys};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -76,9 +76,13 @@ impl Api {
             keys: SessionKeys::default(),
             tasks: tasks.clone(),
         };
+        let invoke = Invoke::new(InvokeConfig::default(), parts);
+        let events = EventQueue::new(&store, tasks.clock());
+        tasks.add(invoke.drain(events.clone()));
         let deps = lambda::Deps {
             functions,
-            invoke: Invoke::new(InvokeConfig::default(), parts),
+            invoke,
+            events,
             tasks: tasks.clone(),
         };
         Api {

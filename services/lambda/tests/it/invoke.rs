@@ -113,6 +113,28 @@ async fn a_dry_run_runs_nothing() {
 }
 
 #[tokio::test]
+async fn an_event_is_accepted_and_runs_later() {
+    let (told, mut calls) = tokio::sync::mpsc::unbounded_channel();
+    let api = Api::with(move |fake| {
+        fake.answers(move |call| {
+            told.send(call.payload.clone()).unwrap();
+            Reply::success("null")
+        })
+    });
+    let api = api.await;
+    api.active("f").await;
+    let event = [("X-Amz-Invocation-Type", "Event")];
+    let answer = invoke(&api, "f/invocations", &event, "{\"k\": 1}").await;
+    assert_eq!((answer.status, answer.body.len()), (202, 0));
+    assert_eq!(answer.header("x-amz-executed-version"), None);
+    assert_eq!(&calls.recv().await.unwrap()[..], b"{\"k\": 1}");
+    assert_eq!(
+        invoke(&api, "x/invocations", &event, "{}").await.status,
+        404
+    );
+}
+
+#[tokio::test]
 async fn calls_that_cannot_be_are_refused() {
     let api = echo().await;
     let not_found = |arn: &str| {

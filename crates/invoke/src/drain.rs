@@ -1,0 +1,155 @@
+//! Asynchronous invocation, the running half: takes accepted events and brings each to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use store::{Leased, StoreError};
+use tasks::{Progress, WorkError, Worker};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::event::{EventQueue, Stored, queue_id};
+use crate::retry::{Policy, Verdict, verdict};
+use crate::{Invoke, Outcome, Refused};
+
+/// Events that run at once.
+const RUNNING_MAX: usize = 256;
+/// Events taken at once.
+const TAKE_MAX: usize = 16;
+/// How long one look at the queue waits.
+const TAKE_WAIT: Duration = Duration::from_secs(30);
+/// An event that runs is held so long; after a crash it comes back then.
+const LEASE: Duration = Duration::from_secs(30);
+/// How often the lease is renewed.
+const RENEW: Duration = Duration::from_secs(10);
+
+struct Drain {
+    invoke: Invoke,
+    events: EventQueue,
+    room: Arc<Semaphore>,
+    taken: Vec<(Leased, OwnedSemaphorePermit)>,
+    failed: Option<StoreError>,
+}
+
+impl Invoke {
+    /// The worker that runs what `events` accepted.
+    pub fn drain(&self, events: EventQueue) -> impl Worker + use<> {
+        Drain {
+            invoke: self.clone(),
+            events,
+            room: Arc::new(Semaphore::new(RUNNING_MAX)),
+            taken: Vec::new(),
+            failed: None,
+        }
+    }
+}
+
+#[async_trait]
+impl Worker for Drain {
+    fn name(&self) -> String {
+        "asynchronous events".to_owned()
+    }
+
+    async fn wait(&mut self) {
+        // The semaphore is never closed.
+        let Ok(first) = self.room.clone().acquire_owned().await else {
+            return;
+        };
+        let mut permits = vec![first];
+        while permits.len() < TAKE_MAX {
+            match self.room.clone().try_acquire_owned() {
+                Ok(permit) => permits.push(permit),
+                Err(_) => break,
+            }
+        }
+        // Dropped in here, a taken event comes back when its lease ends.
+        match self
+            .events
+            .queue
+            .take(&queue_id(), permits.len(), TAKE_WAIT)
+            .await
+        {
+            Ok(events) => self.taken = events.into_iter().zip(permits).collect(),
+            Err(error) => self.failed = Some(error),
+        }
+    }
+
+    async fn work(&mut self) -> Result<Progress, WorkError> {
+        for (event, permit) in self.taken.drain(..) {
+            let (invoke, events) = (self.invoke.clone(), self.events.clone());
+            self.invoke.0.tasks.spawn("asynchronous event", async move {
+                if let Err(error) = handle(&invoke, &events, &event).await {
+                    // The lease ends and the event comes back.
+                    tracing::warn!(message = %event.id.0, %error, "event not brought to its end");
+                }
+                drop(permit);
+            });
+        }
+        match self.failed.take() {
+            Some(error) => Err(error.into()),
+            None => Ok(Progress::More),
+        }
+    }
+}
+
+/// One attempt, and what follows from it.
+async fn handle(invoke: &Invoke, events: &EventQueue, event: &Leased) -> Result<(), StoreError> {
+    let mut stored = match Stored::decode(&event.body) {
+        Ok(stored) => stored,
+        Err(error) => {
+            tracing::error!(message = %event.id.0, %error, "event dropped");
+            return events.queue.ack(&event.token).await;
+        }
+    };
+    let end = attempt(invoke, events, event, &stored).await?;
+    let now = events.clock.now();
+    let request = &stored.request;
+    match verdict(
+        &end,
+        stored.failures,
+        stored.accepted(),
+        now,
+        Policy::DEFAULT,
+    ) {
+        Verdict::Done => events.queue.ack(&event.token).await,
+        Verdict::Later(at) => events.queue.retry(&event.token, at).await,
+        Verdict::Again(at) => {
+            tracing::debug!(%request, failures = stored.failures + 1, "function failed, asked again");
+            stored.failures += 1;
+            // First the new one: a crash in between repeats an attempt and loses none.
+            events
+                .queue
+                .put(&queue_id(), stored.encode()?, at, None)
+                .await?;
+            events.queue.ack(&event.token).await
+        }
+        Verdict::GiveUp(reason) => {
+            tracing::warn!(%request, reason, "event given up");
+            events.queue.ack(&event.token).await
+        }
+    }
+}
+
+/// Runs the function while the lease is renewed.
+async fn attempt(
+    invoke: &Invoke,
+    events: &EventQueue,
+    event: &Leased,
+    stored: &Stored,
+) -> Result<Result<Outcome, Refused>, StoreError> {
+    let request = stored.request()?;
+    let mut run = std::pin::pin!(async {
+        // Accepted while the function was being created: it is ready by now, or made so.
+        let _ = invoke.0.functions.resolve_ready(&request.function).await; // the call itself will tell
+        invoke.request_response(request.clone()).await
+    });
+    loop {
+        tokio::select! {
+            biased;
+            end = &mut run => return Ok(end),
+            () = events.clock.sleep(RENEW) => {
+                events.queue.extend(&event.token, events.clock.now() + LEASE).await?;
+            }
+        }
+    }
+}

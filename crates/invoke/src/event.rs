@@ -1,0 +1,126 @@
+//! Asynchronous invocation, the accepting half: one durable write.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{FunctionRef, RequestId};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use store::{Queue, QueueId, Store, StoreError};
+use tasks::{Clock, Time};
+
+use crate::Request;
+
+/// Events that were accepted and not handled yet. Clones share one durable queue.
+#[derive(Clone)]
+pub struct EventQueue {
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) clock: Clock,
+}
+
+/// The stored form of an event. Older ones must stay readable.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stored {
+    account: String,
+    region: String,
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    qualifier: Option<String>,
+    /// The same over all attempts.
+    pub(crate) request: String,
+    accepted_us: i64,
+    /// Attempts that the function failed.
+    #[serde(default)]
+    pub(crate) failures: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_context: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace: Option<String>,
+    /// As it was sent.
+    payload: Box<RawValue>,
+}
+
+pub(crate) fn queue_id() -> QueueId {
+    QueueId("lambda-events".to_owned())
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::Damaged(format!("asynchronous event: {what}").into())
+}
+
+impl EventQueue {
+    pub fn new(store: &Store, clock: &Clock) -> EventQueue {
+        EventQueue {
+            queue: store.queue.clone(),
+            clock: clock.clone(),
+        }
+    }
+
+    /// Takes an event over; it survives every crash from here on and will run at least once.
+    ///
+    /// # Errors
+    /// Fails if it cannot be stored, or if its payload is no JSON.
+    pub async fn accept(&self, request: &Request) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let stored = Stored::new(request, now)?;
+        self.queue
+            .put(&queue_id(), stored.encode()?, now, None)
+            .await?;
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn new(request: &Request, accepted: Time) -> Result<Stored, StoreError> {
+        let f = &request.function;
+        let payload = serde_json::from_slice(&request.payload).map_err(|_| damaged("payload"))?;
+        Ok(Stored {
+            account: f.account.to_string(),
+            region: f.region.to_string(),
+            name: f.name.to_string(),
+            qualifier: f.qualifier.as_ref().map(ToString::to_string),
+            request: request.request_id.to_string(),
+            accepted_us: accepted.unix_micros(),
+            failures: 0,
+            client_context: request.client_context.clone(),
+            trace: request.trace.clone(),
+            payload,
+        })
+    }
+
+    pub(crate) fn encode(&self) -> Result<Bytes, StoreError> {
+        let bytes = serde_json::to_vec(self).map_err(|_| damaged("does not encode"))?;
+        Ok(bytes.into())
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Stored, StoreError> {
+        serde_json::from_slice(bytes).map_err(|_| damaged("does not decode"))
+    }
+
+    pub(crate) fn accepted(&self) -> Time {
+        Time::from_unix_micros(self.accepted_us)
+    }
+
+    /// The invocation that it asks for.
+    pub(crate) fn request(&self) -> Result<Request, StoreError> {
+        let qualifier = match &self.qualifier {
+            Some(text) => Some(text.parse().map_err(|_| damaged("qualifier"))?),
+            None => None,
+        };
+        let request_id: RequestId = self.request.parse().map_err(|_| damaged("request id"))?;
+        Ok(Request {
+            function: FunctionRef {
+                account: self.account.parse().map_err(|_| damaged("account"))?,
+                region: self.region.parse().map_err(|_| damaged("region"))?,
+                name: self.name.parse().map_err(|_| damaged("function name"))?,
+                qualifier,
+            },
+            payload: Bytes::copy_from_slice(self.payload.get().as_bytes()),
+            request_id,
+            client_context: self.client_context.clone(),
+            cognito_identity: None,
+            trace: self.trace.clone(),
+            want_log: false,
+        })
+    }
+}

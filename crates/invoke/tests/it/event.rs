@@ -1,0 +1,110 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use invoke::{EventQueue, Request};
+use sandbox::fake::Reply;
+use store::{QueueId, simulated};
+
+use crate::house::{House, name};
+
+const ID: &str = "11111111-2222-4333-8444-555555555555";
+
+fn event(function: &str) -> Request {
+    Request {
+        function: name(function),
+        payload: "{\"k\":  1}".into(),
+        request_id: ID.parse().unwrap(),
+        client_context: None,
+        cognito_identity: None,
+        trace: None,
+        want_log: false,
+    }
+}
+
+fn queue(house: &House) -> EventQueue {
+    EventQueue::new(&house.store, house.disk.clock())
+}
+
+async fn depth(house: &House) -> u64 {
+    let depth = house
+        .store
+        .queue
+        .depth(&QueueId("lambda-events".to_owned()))
+        .await
+        .unwrap();
+    depth.due + depth.delayed + depth.leased
+}
+
+/// Moves the time on until nothing is left in the queue.
+async fn drained(house: &House) -> Duration {
+    let start = house.disk.clock().now();
+    for _ in 0..5_000 {
+        if depth(house).await == 0 {
+            return house.disk.clock().now().since(start);
+        }
+        house.control.advance(Duration::from_secs(1));
+        tokio::time::sleep(Duration::from_micros(200)).await;
+    }
+    panic!("events are left");
+}
+
+/// A house whose function counts its calls and fails the first `failures` of them.
+async fn counting(failures: u32) -> (House, Arc<AtomicU32>) {
+    let calls = Arc::new(AtomicU32::new(0));
+    let seen = calls.clone();
+    let house = House::with_function(move |fake| {
+        fake.answers(move |call| {
+            assert_eq!(call.request.as_str(), ID);
+            assert_eq!(&call.payload[..], b"{\"k\":  1}");
+            match seen.fetch_add(1, Ordering::SeqCst) {
+                n if n < failures => Reply::error("E", "{}"),
+                _ => Reply::success("null"),
+            }
+        })
+    });
+    (house.await, calls)
+}
+
+#[tokio::test]
+async fn an_accepted_event_runs_once_if_it_succeeds() {
+    let (house, calls) = counting(0).await;
+    queue(&house).accept(&event("f")).await.unwrap();
+    assert_eq!(depth(&house).await, 1, "nobody drains yet");
+    house.tasks.add(house.invoke.drain(queue(&house)));
+    drained(&house).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_function_that_fails_is_asked_three_times() {
+    let (house, calls) = counting(9).await;
+    house.tasks.add(house.invoke.drain(queue(&house)));
+    queue(&house).accept(&event("f")).await.unwrap();
+    let took = drained(&house).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 3);
+    assert!(took >= Duration::from_secs(180), "{took:?}");
+}
+
+#[tokio::test]
+async fn an_event_for_a_function_that_went_is_given_up() {
+    let (house, calls) = counting(0).await;
+    queue(&house).accept(&event("gone")).await.unwrap();
+    house.tasks.add(house.invoke.drain(queue(&house)));
+    drained(&house).await;
+    assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_accepted_event_survives_a_power_cut() {
+    let (house, _) = counting(0).await;
+    queue(&house).accept(&event("f")).await.unwrap();
+    let (store, _, _) = simulated::reopen(house.disk.crash()).unwrap();
+    let found = store
+        .queue
+        .take(&QueueId("lambda-events".to_owned()), 9, Duration::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(found.len(), 1);
+    assert!(String::from_utf8_lossy(&found[0].body).contains(ID));
+}
