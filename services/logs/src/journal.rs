@@ -248,6 +248,13 @@ impl Journal {
         Ok(self.loaded()?.segments.iter().map(|s| s.bytes).sum())
     }
 
+    /// The earliest time of any event; the end of time without events.
+    pub(crate) fn earliest(&self) -> Result<i64, JournalError> {
+        let state = self.loaded()?;
+        let times = state.segments.iter().map(|s| s.span.earliest);
+        Ok(times.min().unwrap_or(i64::MAX))
+    }
+
     /// Deletes the segments whose events are all earlier than `time`.
     pub(crate) fn trim(&self, time: i64) -> Result<(), JournalError> {
         let mut state = self.loaded()?;

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use store::{Expect, Op};
 use tasks::{Progress, WorkError, Worker};
 
 use crate::engine::{Engine, Place};
+use crate::fault::Fault;
 use crate::journal::JournalError;
 use crate::record::{Group, id_part};
 
@@ -75,7 +77,7 @@ impl Worker for Trim {
 }
 
 impl Engine {
-    pub(crate) async fn trim(&self) -> Result<(), crate::fault::Fault> {
+    pub(crate) async fn trim(&self) -> Result<(), Fault> {
         let rows = self.groups.all(&[]).await?;
         let mut ids = HashSet::with_capacity(rows.len());
         for row in rows {
@@ -89,13 +91,30 @@ impl Engine {
             };
             let before = expired_before(&row.value, self.now_ms());
             let journal = self.journal(&Place { account, region }, row.value.id);
-            self.blocking(move || journal.trim(before)).await?;
+            let trimmed = self.blocking(move || {
+                journal.trim(before)?;
+                journal.earliest()
+            });
+            let earliest = trimmed.await?;
+            self.forget_gone(row.value.id, earliest).await?;
         }
         self.sweep(ids).await
     }
 
+    /// A stream that was deleted before all that is left was written hides nothing any more.
+    async fn forget_gone(&self, group: u64, earliest: i64) -> Result<(), Fault> {
+        for row in self.gone.all(&[&id_part(group)]).await? {
+            // An event may be two hours ahead of the time at which it was put.
+            if row.value.deleted_ms < earliest.saturating_sub(DAY_MS) {
+                let (key, expect) = (row.key, Expect::At(row.rev));
+                self.gone.txn(vec![Op::Delete { key, expect }]).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes the folders of groups that a crash left between record and files.
-    async fn sweep(&self, groups: HashSet<String>) -> Result<(), crate::fault::Fault> {
+    async fn sweep(&self, groups: HashSet<String>) -> Result<(), Fault> {
         let root = self.root().to_owned();
         let mut orphans = Vec::new();
         let found = self.blocking(move || {

@@ -156,4 +156,28 @@ mod tests {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
         }
     }
+
+    /// Whatever a client sends, a pattern is understood or refused.
+    #[test]
+    fn no_text_confuses_the_parser() {
+        const PIECES: [&str; 24] = [
+            "{", "}", "(", ")", "$", ".", "[", "]", "'", "\"", "\\", "=", "!=", "<", "&&", "||",
+            "IS", "NOT", "EXISTS", "NULL", "a", "ü", " ", "-1.5*",
+        ];
+        let dice = tasks::Ids::seeded(5);
+        let mut understood = 0;
+        for _ in 0..20_000 {
+            let count = dice.u64() % 16;
+            let pick = |_| PIECES[usize::try_from(dice.u64() % 24).unwrap()];
+            let text: String = (0..count).map(pick).collect();
+            for text in [text.clone(), format!("{{ $.a {text} }}")] {
+                if let Ok(pattern) = Pattern::parse(&text) {
+                    understood += 1;
+                    pattern.matches(&text);
+                    pattern.matches("{\"a\": [1, \"x\"]}");
+                }
+            }
+        }
+        assert!(understood > 100, "{understood}");
+    }
 }

@@ -67,12 +67,16 @@ impl Sink {
     }
 }
 
-fn cut(mut message: String) -> String {
+/// The message as CloudWatch Logs keeps it: not too long, and with the end of its line.
+fn finished(mut message: String) -> String {
     if message.len() > MESSAGE_BYTES_MAX {
         let end = (0..=MESSAGE_BYTES_MAX)
             .rev()
             .find(|i| message.is_char_boundary(*i));
         message.truncate(end.unwrap_or(0));
+    }
+    if !message.ends_with('\n') {
+        message.push('\n');
     }
     message
 }
@@ -93,7 +97,7 @@ impl LogSink for Engine {
         waiting.bytes += bytes;
         let lines = lines.into_iter().map(|line| Line {
             time: line.unix_ms,
-            message: cut(line.message),
+            message: finished(line.message),
         });
         match waiting.lines.get_mut(to) {
             Some(before) => before.extend(lines),

@@ -44,6 +44,7 @@ macro_rules! conformance {
                 queue: a_waiting_take_is_woken_by_a_put,
                 queue: a_take_gives_up_after_its_wait,
                 queue: the_depth_counts_due_delayed_and_leased,
+                queue: a_take_of_nothing_gives_nothing_at_once,
                 queue: queues_do_not_share_messages,
                 log: entries_are_numbered_and_read_in_order,
                 log: an_expected_tail_that_is_not_the_tail_is_refused,

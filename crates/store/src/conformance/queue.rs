@@ -181,6 +181,13 @@ pub async fn the_depth_counts_due_delayed_and_leased(store: Store, _: ClockContr
     assert_eq!(store.queue.depth(&queue()).await.unwrap(), expected);
 }
 
+pub async fn a_take_of_nothing_gives_nothing_at_once(store: Store, _: ClockControl) {
+    put(&store, "a", PAST).await;
+    let taken = store.queue.take(&queue(), 0, 60 * SECOND).await.unwrap();
+    assert!(taken.is_empty());
+    assert_eq!(one(&store).await.attempt, 1);
+}
+
 pub async fn queues_do_not_share_messages(store: Store, _: ClockControl) {
     let named = |name: &str| QueueId(name.to_owned());
     for name in ["a", "ab"] {

@@ -314,6 +314,9 @@ impl Queue for Shared {
     ) -> Result<Vec<Leased>, StoreError> {
         let clock = self.tasks.clock();
         let start = clock.monotonic();
+        if max == 0 {
+            return Ok(Vec::new());
+        }
         let max = max.min(TAKE_MAX);
         let news = self.due.of(&queue.0);
         loop {
@@ -322,7 +325,7 @@ impl Queue for Shared {
             told.as_mut().enable();
             let now = clock.now();
             let next = self.next_due(&queue.0)?;
-            if next.is_some_and(|at| at <= now) && max > 0 {
+            if next.is_some_and(|at| at <= now) {
                 let name = queue.0.clone();
                 let taken = self.write(0, move |batch| take(batch, &name, now, max));
                 let taken = taken.await?;

@@ -11,10 +11,10 @@ const STREAM: &str = "2023/11/14/[$LATEST]0123456789abcdef0123456789abcdef";
 async fn output_makes_its_group_and_stream_and_is_seen_at_once() {
     let logs = Logs::new().await;
     logs.print(GROUP, STREAM, &["START", "hello"]);
-    logs.print(GROUP, STREAM, &["END"]);
+    logs.print(GROUP, STREAM, &["END\n"]);
     let got = logs.ok("FilterLogEvents", json!({"logGroupName": GROUP}));
     // A group is found only once it was written: readers write what waits first.
-    assert_eq!(messages(&got.await), ["START", "hello", "END"]);
+    assert_eq!(messages(&got.await), ["START\n", "hello\n", "END\n"]);
     let streams = logs
         .ok("DescribeLogStreams", json!({"logGroupName": GROUP}))
         .await;
@@ -53,7 +53,7 @@ async fn output_beyond_the_buffer_is_dropped_and_counted() {
     let input = json!({"logGroupName": GROUP, "filterPattern": "after"});
     assert_eq!(
         messages(&logs.ok("FilterLogEvents", input).await),
-        ["after"]
+        ["after\n"]
     );
     assert_eq!(logs.engine.dropped_lines(), dropped);
 }
@@ -67,8 +67,9 @@ async fn a_line_that_is_too_long_is_cut_at_a_letter() {
         .ok("FilterLogEvents", json!({"logGroupName": GROUP}))
         .await;
     let message = messages(&got).remove(0);
-    assert_eq!(message.len(), 256 << 10);
-    assert!(line.starts_with(&message));
+    let kept = message.strip_suffix('\n').unwrap();
+    assert_eq!(kept.len(), 256 << 10);
+    assert!(line.starts_with(kept));
 }
 
 #[tokio::test]
@@ -83,7 +84,7 @@ async fn a_group_that_was_deleted_comes_back_with_the_next_output() {
     let got = logs
         .ok("FilterLogEvents", json!({"logGroupName": GROUP}))
         .await;
-    assert_eq!(messages(&got), ["after"]);
+    assert_eq!(messages(&got), ["after\n"]);
 }
 
 #[tokio::test]
@@ -96,5 +97,5 @@ async fn output_outlives_a_clean_end() {
     let got = logs
         .ok("FilterLogEvents", json!({"logGroupName": GROUP}))
         .await;
-    assert_eq!(messages(&got), ["a", "b"]);
+    assert_eq!(messages(&got), ["a\n", "b\n"]);
 }
