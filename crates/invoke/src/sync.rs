@@ -21,6 +21,8 @@ use crate::starter::{Planned, StartFailure};
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// Idle environments found dead before a lease gives up on them and starts a new one.
 const DEAD_IDLE_MAX: usize = 16;
+/// Longest wait for a runtime that has answered to ask for its next event, or to end.
+const READY_MAX: Duration = Duration::from_millis(100);
 
 impl Invoke {
     /// Runs the function and waits for its answer. Once admitted the invocation runs to its end, also
@@ -133,7 +135,7 @@ impl Run<'_> {
             let Some(mut live) = self.pool.take_idle() else {
                 break;
             };
-            if is_alive(&mut live).await {
+            if self.is_alive(&mut live).await {
                 return Ok(Leased::Ready(live));
             }
             self.discard(live);
@@ -147,8 +149,11 @@ impl Run<'_> {
                     return self.start().await;
                 }
                 () = self.pool.freed() => {
-                    if let Some(live) = self.pool.take_idle() {
-                        return Ok(Leased::Ready(live));
+                    if let Some(mut live) = self.pool.take_idle() {
+                        if self.is_alive(&mut live).await {
+                            return Ok(Leased::Ready(live));
+                        }
+                        self.discard(live);
                     }
                 }
             }
@@ -395,17 +400,16 @@ impl Run<'_> {
         self.pool.deployed.config.timeout
     }
 
+    /// An environment whose runtime ended after its last answer is not leased. One that is still
+    /// busy with something gets the call when it asks.
+    async fn is_alive(&self, live: &mut Live) -> bool {
+        let clock = self.inner.tasks.clock();
+        let ready = clock.timeout(READY_MAX, live.environment.ready()).await;
+        !matches!(ready, Ok(Err(_)))
+    }
+
     fn now(&self) -> tasks::Time {
         self.inner.tasks.clock().now()
-    }
-}
-
-/// An idle environment whose runtime ended meanwhile is not leased.
-async fn is_alive(live: &mut Live) -> bool {
-    tokio::select! {
-        biased;
-        _ = live.environment.lost() => false,
-        () = std::future::ready(()) => true,
     }
 }
 

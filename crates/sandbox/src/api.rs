@@ -38,6 +38,11 @@ pub trait Environment: Send {
     /// After an `Err` the environment is useless: stop it.
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer;
 
+    /// Waits until the runtime asks for its next event; `Err` if the environment ended instead. A
+    /// runtime may answer and then exit: only one that has asked can be given the next call.
+    /// Cancel-safe.
+    async fn ready(&mut self) -> Result<(), Exit>;
+
     /// Returns when the environment ended by itself (its runtime exited while idle). Cancel-safe.
     async fn lost(&mut self) -> Exit;
 

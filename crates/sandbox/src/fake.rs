@@ -300,6 +300,14 @@ impl Environment for FakeEnvironment {
         }
     }
 
+    async fn ready(&mut self) -> Result<(), Exit> {
+        tokio::select! {
+            biased;
+            exit = self.lost() => Err(exit),
+            () = std::future::ready(()) => Ok(()),
+        }
+    }
+
     async fn lost(&mut self) -> Exit {
         if self.calls_left == Some(0) {
             return self.exit;

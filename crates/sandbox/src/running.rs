@@ -155,6 +155,17 @@ impl Environment for Running {
         }
     }
 
+    async fn ready(&mut self) -> Result<(), Exit> {
+        let exit = tokio::select! {
+            biased;
+            exit = self.body.exited() => exit,
+            () = self.session.idle() => return Ok(()),
+            _ = self.streams.pump() => return Ok(()), // it never returns
+        };
+        self.streams.drain();
+        Err(exit)
+    }
+
     async fn lost(&mut self) -> Exit {
         let exit = tokio::select! {
             biased;
