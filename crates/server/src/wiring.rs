@@ -51,7 +51,7 @@ pub(crate) async fn build(
             environments_max: config.environments_max,
             idle_keep: config.idle_keep,
             network: config.network,
-            endpoint_inside: endpoint_inside(config, endpoint),
+            endpoint_inside: endpoint_inside(config.network, sandbox.as_ref()),
             ..InvokeConfig::default()
         },
         Parts {
@@ -122,12 +122,9 @@ async fn open_sandbox(
 }
 
 /// What functions get as `AWS_ENDPOINT_URL`.
-fn endpoint_inside(config: &Config, endpoint: SocketAddr) -> Option<String> {
-    match (config.backend, config.network) {
-        (_, Network::None) => None,
-        (Backend::Process, _) => Some(format!("http://{endpoint}")),
-        (Backend::Ns, _) => Some(format!("http://{}", sandbox::ns::ENDPOINT_INSIDE)),
-    }
+fn endpoint_inside(network: Network, sandbox: &dyn Sandbox) -> Option<String> {
+    let endpoint = sandbox.kiln_endpoint().filter(|_| network != Network::None)?;
+    Some(format!("http://{endpoint}"))
 }
 
 /// Finds interpreters; the bootstraps of our own are written below the data folder.

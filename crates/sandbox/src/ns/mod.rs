@@ -31,10 +31,6 @@ use crate::{Environment, EnvironmentSpec, Isolation, Network, Sandbox, StartErro
 /// Longest wait for the helper to make an environment: it takes milliseconds.
 const SETUP_MAX: Duration = Duration::from_secs(20);
 
-/// Kiln's own API as an environment sees it.
-pub const ENDPOINT_INSIDE: std::net::SocketAddrV4 =
-    std::net::SocketAddrV4::new(LINK_LOCAL, KILN_PORT);
-
 /// Longest id: the name of a host and of a directory.
 const ID_CHARS_MAX: usize = 64;
 
