@@ -61,6 +61,12 @@ const ETC: &[&str] = &[
 /// Prefix of the JVM's configuration on Debian: `/etc/java-17-openjdk`.
 const ETC_JAVA: &str = "java-";
 
+/// What `sh` is on Amazon Linux; the shell of other systems is another one.
+const SHELL: &str = "/usr/bin/bash";
+
+/// Starts a runtime's bootstrap with a handler, as in AWS's base images.
+const ENTRYPOINT: &str = "#!/bin/sh\nexport _HANDLER=\"$1\"\nexec /var/runtime/bootstrap\n";
+
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 
 /// Parts of `/proc` that show or steer the host.  [OCI runtime: masked and read-only paths]
@@ -112,6 +118,8 @@ impl<T, E: Into<io::Error>> At<T> for Result<T, E> {
 pub(super) struct Host {
     links: Vec<(String, PathBuf)>,
     trees: Vec<(PathBuf, String)>,
+    /// The file behind the host's `/bin/sh`, below `/`, if `SHELL` is to be seen there.
+    shell: Option<String>,
 }
 
 /// A clone of one mount, not attached anywhere yet, and where it goes.
@@ -119,6 +127,8 @@ pub(super) struct Tree {
     fd: OwnedFd,
     inside: String,
     is_dir: bool,
+    /// Covers what an earlier tree brought.
+    is_there: bool,
 }
 
 impl Host {
@@ -126,6 +136,7 @@ impl Host {
         let mut host = Host {
             links: Vec::new(),
             trees: Vec::new(),
+            shell: other_shell(),
         };
         for name in SYSTEM {
             host.add(name);
@@ -167,12 +178,27 @@ impl Host {
             tree.is_device().at(format!("check {}", path.display()))?;
             all.push(tree);
         }
+        if let Some(inside) = &self.shell {
+            all.push(Tree {
+                is_there: true,
+                ..Tree::clone_of(Path::new(SHELL), inside.clone(), READ_ONLY)?
+            });
+        }
         for (path, inside) in mounts {
             let inside = inside_of(inside).at(format!("mount at {}", inside.display()))?;
             all.push(Tree::clone_of(path, inside, READ_ONLY)?);
         }
         Ok(all)
     }
+}
+
+/// Scripts for Amazon Linux say `#!/bin/sh` and mean bash: what covers another `sh`, and where.
+fn other_shell() -> Option<String> {
+    let bash = std::fs::canonicalize(SHELL).ok()?;
+    let shell = std::fs::canonicalize("/bin/sh").ok()?;
+    let is_other = bash.starts_with("/usr") && shell.starts_with("/usr") && shell != bash;
+    let inside = shell.strip_prefix("/").ok()?.to_str()?;
+    is_other.then(|| inside.to_owned())
 }
 
 /// Where a mount of the function may be: not over the system's own directories.
@@ -204,7 +230,12 @@ impl Tree {
         let is_dir =
             rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fd).at(step())?.st_mode)
                 == rustix::fs::FileType::Directory;
-        Ok(Tree { fd, inside, is_dir })
+        Ok(Tree {
+            fd,
+            inside,
+            is_dir,
+            is_there: false,
+        })
     }
 
     fn is_device(&self) -> io::Result<()> {
@@ -241,7 +272,9 @@ pub(super) fn enter(
     skeleton(&root, host, hostname)?;
     for tree in trees {
         let step = || format!("attach /{}", tree.inside);
-        make_place(&root, &tree.inside, tree.is_dir).at(step())?;
+        if !tree.is_there {
+            make_place(&root, &tree.inside, tree.is_dir).at(step())?;
+        }
         let place = place(&root, &tree.inside).at(step())?;
         attach_over(tree.fd.as_fd(), place.as_fd()).at(step())?;
     }
@@ -306,8 +339,12 @@ fn make_dir(root: &OwnedFd, path: &str) -> io::Result<()> {
 }
 
 fn write_file(root: &OwnedFd, path: &str, content: &[u8]) -> io::Result<()> {
+    write_file_with(root, path, content, 0o644)
+}
+
+fn write_file_with(root: &OwnedFd, path: &str, content: &[u8], mode: u32) -> io::Result<()> {
     let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = openat(root, path, flags, Mode::from_raw_mode(0o644))?;
+    let file = openat(root, path, flags, Mode::from_raw_mode(mode))?;
     if !content.is_empty() {
         rustix::io::write(&file, content)?;
     }
@@ -369,7 +406,9 @@ fn skeleton(root: &OwnedFd, host: &Host, hostname: &str) -> Result<(), Failure> 
     ] {
         write_file(root, path, content.as_bytes()).at(format!("write /{path}"))?;
     }
-    Ok(())
+    let entrypoint = "lambda-entrypoint.sh";
+    write_file_with(root, entrypoint, ENTRYPOINT.as_bytes(), 0o755)
+        .at(format!("write /{entrypoint}"))
 }
 
 fn tmp(root: &OwnedFd, bytes: u64) -> io::Result<()> {
