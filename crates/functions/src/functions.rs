@@ -153,8 +153,9 @@ impl Functions {
     /// The version as the API shows it: an update in progress is visible.
     pub fn describe(&self, f: &FunctionRef) -> Result<Details, ResolveError> {
         let entry = self.entry(f).ok_or_else(|| not_found(f))?;
+        // Only calls are split: a weighted alias is shown as its first version.
         let deployed = entry
-            .find(f.qualifier.as_ref(), entry.shown(), || self.draw())
+            .find(f.qualifier.as_ref(), entry.shown(), || 1.0)
             .ok_or_else(|| not_found(f))?;
         Ok(Details {
             deployed,

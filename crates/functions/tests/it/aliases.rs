@@ -109,6 +109,10 @@ async fn weights_split_the_calls() {
         .filter(|_| w.functions.resolve(&canary).unwrap().version.to_string() == "2")
         .count();
     assert!((850..1_150).contains(&twos), "{twos} of 10000");
+    for _ in 0..100 {
+        let shown = w.functions.describe(&canary).unwrap().deployed;
+        assert_eq!(shown.version.to_string(), "1", "reading is not split");
+    }
 }
 
 #[tokio::test]
