@@ -171,13 +171,6 @@ impl Credentials for Known {
                 expires_unix_ms: None,
             });
         }
-        let (account, secret) = self.iam.secret_of(access_key)?;
-        Some(Credential {
-            secret: Secret::new(secret.as_str()),
-            account: account.to_string(),
-            principal: None,
-            session_token: None,
-            expires_unix_ms: None,
-        })
+        self.iam.find(access_key)
     }
 }
