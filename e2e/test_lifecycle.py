@@ -216,21 +216,21 @@ def test_version_numbers_are_never_used_again(kiln, deploy):
 
 
 def test_a_deleted_function_is_gone(kiln, deploy):
-    """FN-13, INV-11: 204, then 404 with the full ARN."""
+    """FN-13, INV-11: 204, then 404 with the full ARN; Invoke names the version it looked for."""
     function = deploy(ECHO)
     gone = kiln.lambda_.delete_function(FunctionName=function.name)
     assert gone["ResponseMetadata"]["HTTPStatusCode"] == 204
-    for call in (
-        lambda: kiln.lambda_.delete_function(FunctionName=function.name),
-        lambda: kiln.lambda_.get_function(FunctionName=function.name),
-        lambda: kiln.lambda_.invoke(FunctionName=function.name),
+    for call, arn in (
+        (kiln.lambda_.delete_function, function.arn),
+        (kiln.lambda_.get_function, function.arn),
+        (kiln.lambda_.invoke, f"{function.arn}:$LATEST"),
     ):
         with pytest.raises(kiln.lambda_.exceptions.ResourceNotFoundException) as error:
-            call()
+            call(FunctionName=function.name)
         assert code_of(error) == (
             "ResourceNotFoundException",
             404,
-            f"Function not found: {function.arn}",
+            f"Function not found: {arn}",
         )
 
 
