@@ -12,9 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use wire::Signer;
+use wire::access::Secret;
 
 use crate::client::Client;
-use crate::sign::Signer;
 
 /// Longest start, and longest wait for a function to settle.
 const WAIT_MAX: Duration = Duration::from_secs(30);
@@ -37,10 +38,11 @@ impl Kiln {
         let data = tempfile::tempdir_in(folder)?;
         let address = free_address()?;
         let signer = Signer {
-            key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-            secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".to_owned(),
+            access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+            session_token: None,
             region: "us-east-1".to_owned(),
-            service: "lambda".to_owned(),
+            service: "lambda",
         };
         let log = fs::File::create(folder.join("kiln.log"))?;
         let started = Instant::now();
@@ -49,8 +51,8 @@ impl Kiln {
             .args(["--listen", &address.to_string(), "--data"])
             .arg(data.path())
             .env("KILN_AUTH", "strict")
-            .env("KILN_ACCESS_KEY", &signer.key)
-            .env("KILN_SECRET_KEY", &signer.secret)
+            .env("KILN_ACCESS_KEY", &signer.access_key)
+            .env("KILN_SECRET_KEY", signer.secret_key.reveal())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -63,7 +65,7 @@ impl Kiln {
             started_in: Duration::ZERO,
             data,
         };
-        let question = kiln.request("GET", "/2015-03-31/functions/", b"");
+        let question = kiln.request("GET", "/2015-03-31/functions/", b"")?;
         loop {
             let answer = Client::connect(address).and_then(|mut c| c.send(&question));
             if answer.is_ok_and(|answer| answer.status == 200) {
@@ -89,13 +91,27 @@ impl Kiln {
         self.data.path()
     }
 
-    /// A signed request, good for five minutes.
-    pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Vec<u8> {
-        let time = jiff::Timestamp::now()
-            .strftime("%Y%m%dT%H%M%SZ")
-            .to_string();
-        self.signer
-            .request(method, &self.address.to_string(), path, body, &time)
+    /// A signed request as it goes over the wire, good for five minutes.
+    pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", self.address.to_string())
+            .header("content-type", "application/json")
+            .header("content-length", body.len())
+            .body(())?;
+        let now = jiff::Timestamp::now().as_second();
+        let (head, ()) = self.signer.sign(request, body, now)?.into_parts();
+        let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
+        for (name, value) in &head.headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        bytes.extend_from_slice(b"\r\n");
+        bytes.extend_from_slice(body);
+        Ok(bytes)
     }
 
     pub(crate) fn client(&self) -> Result<Client> {
@@ -103,13 +119,13 @@ impl Kiln {
     }
 
     /// The signed request that invokes a function.
-    pub(crate) fn invocation(&self, name: &str, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn invocation(&self, name: &str, payload: &[u8]) -> Result<Vec<u8>> {
         let path = format!("/2015-03-31/functions/{name}/invocations");
         self.request("POST", &path, payload)
     }
 
     /// The signed request that creates a function.
-    pub(crate) fn creation(&self, name: &str, function: &Function) -> Vec<u8> {
+    pub(crate) fn creation(&self, name: &str, function: &Function) -> Result<Vec<u8>> {
         let body = json!({
             "FunctionName": name,
             "Runtime": function.runtime,
@@ -125,7 +141,7 @@ impl Kiln {
     /// Creates a function and waits until it can be invoked.
     pub(crate) fn deploy(&self, name: &str, function: &Function) -> Result<()> {
         let mut client = self.client()?;
-        client.succeed(&self.creation(name, function))?;
+        client.succeed(&self.creation(name, function)?)?;
         self.settle(&mut client, name)
     }
 
@@ -133,13 +149,13 @@ impl Kiln {
     pub(crate) fn make_cold(&self, client: &mut Client, name: &str, round: u64) -> Result<()> {
         let path = format!("/2015-03-31/functions/{name}/configuration");
         let body = json!({ "Environment": { "Variables": { "ROUND": round.to_string() } } });
-        client.succeed(&self.request("PUT", &path, body.to_string().as_bytes()))?;
+        client.succeed(&self.request("PUT", &path, body.to_string().as_bytes())?)?;
         self.settle(client, name)
     }
 
     fn settle(&self, client: &mut Client, name: &str) -> Result<()> {
         let path = format!("/2015-03-31/functions/{name}/configuration");
-        let question = self.request("GET", &path, b"");
+        let question = self.request("GET", &path, b"")?;
         let until = Instant::now() + WAIT_MAX;
         loop {
             let answer = client.succeed(&question)?;

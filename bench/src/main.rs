@@ -16,7 +16,6 @@ mod measures;
 mod paired;
 mod plot;
 mod report;
-mod sign;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};

@@ -7,13 +7,13 @@ use anyhow::{Context, Result, bail};
 
 use crate::prerequisites::{self, Venv};
 use crate::step::{self, Done, Outcome, Steps};
-use crate::tidy;
+use crate::{coverage, tidy};
 
 /// Black-box tests that run side by side.
 const E2E_WORKERS: &str = "2";
 
 /// In the order in which they run.
-const STEPS: [&str; 10] = [
+const STEPS: [&str; 11] = [
     "tools",
     "fmt",
     "tidy",
@@ -24,6 +24,7 @@ const STEPS: [&str; 10] = [
     "packages",
     "runtimes",
     "e2e",
+    "api-coverage",
 ];
 
 pub(crate) struct Options {
@@ -80,6 +81,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
             "packages" => prerequisites::packages(root, &target),
             "runtimes" => runtimes(root),
             "e2e" => e2e(root, &target, &[]),
+            "api-coverage" => api_coverage(root, &target),
             _ => Err(anyhow::anyhow!("step {name} is listed and not written").into()),
         });
         if !passed {
@@ -93,7 +95,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
 fn needs(step: &str) -> &'static [&'static str] {
     match step {
         "deny" | "packages" | "runtimes" => &["tools"],
-        "e2e" => &["tools", "build", "packages"],
+        "e2e" | "api-coverage" => &["tools", "build", "packages"],
         _ => &[],
     }
 }
@@ -205,6 +207,14 @@ fn e2e(root: &Path, target: &Path, arguments: &[String]) -> Outcome {
         .args(["-m", "pytest", "-n", E2E_WORKERS, "--color=yes"])
         .args(arguments);
     step::passes_tests(command)
+}
+
+/// docs/coverage.md is what the program and AWS's models say today.
+fn api_coverage(root: &Path, target: &Path) -> Outcome {
+    if coverage::run(root, target, &["--check".to_owned()])? {
+        return Ok(Done::default());
+    }
+    Err(anyhow::anyhow!("run `cargo xtask api-coverage` and commit docs/coverage.md").into())
 }
 
 fn target_directory(root: &Path) -> Result<PathBuf> {

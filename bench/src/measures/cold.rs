@@ -62,7 +62,7 @@ fn interpreted(kiln: &Kiln, language: &Language, plan: Plan) -> Result<Row> {
 
 /// Modules that the running function has loaded and that a bare interpreter can import.
 fn modules_of(kiln: &Kiln, colds: &mut Colds, language: &Language) -> Result<Vec<String>> {
-    let request = kiln.invocation(&colds.name, b"{\"modules\": true}");
+    let request = kiln.invocation(&colds.name, b"{\"modules\": true}")?;
     let answer = colds.client.succeed(&request)?;
     let loaded: Vec<String> =
         serde_json::from_slice(&answer.body).context("the function names no modules")?;
@@ -104,7 +104,7 @@ impl Colds<'_> {
         self.kiln
             .make_cold(&mut self.client, &self.name, self.round)?;
         std::thread::sleep(PAUSE);
-        let request = self.kiln.invocation(&self.name, b"{\"name\": \"you\"}");
+        let request = self.kiln.invocation(&self.name, b"{\"name\": \"you\"}")?;
         let cold = self.timed(&request)?;
         let mut warm = Duration::MAX;
         for _ in 0..WARM {

@@ -74,7 +74,7 @@ impl Creates<'_> {
     fn rate(&self, clients: usize, each: usize) -> Result<f64> {
         let mut work = Vec::with_capacity(clients);
         for _ in 0..clients {
-            let requests: Vec<Vec<u8>> = (0..each).map(|_| self.next()).collect();
+            let requests: Vec<Vec<u8>> = (0..each).map(|_| self.next()).collect::<Result<_>>()?;
             work.push((self.kiln.client()?, requests));
         }
         let started = Instant::now();
@@ -104,7 +104,7 @@ impl Creates<'_> {
         Ok((clients * each) as f64 / took.as_secs_f64())
     }
 
-    fn next(&self) -> Vec<u8> {
+    fn next(&self) -> Result<Vec<u8>> {
         let number = self.made.fetch_add(1, Ordering::Relaxed);
         self.kiln.creation(&format!("made-{number}"), self.function)
     }

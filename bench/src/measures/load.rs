@@ -23,7 +23,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     kiln.deploy("native", &bench.native()?)?;
     let server = Echo::start()?;
     let ask = echo::request(server.address, &payload());
-    let invoke = kiln.invocation("native", &payload());
+    let invoke = kiln.invocation("native", &payload())?;
     drive(kiln.address, &invoke)?;
     drive(server.address, &ask)?;
     let rounds = bench.some(6);
@@ -33,7 +33,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
         || {
             let pids = tree(kiln.pid())?;
             let before = cpu_of(&pids);
-            let calls = drive(kiln.address, &kiln.invocation("native", &payload()))?;
+            let calls = drive(kiln.address, &kiln.invocation("native", &payload())?)?;
             Ok(calls / (cpu_of(&pids) - before).as_secs_f64())
         },
         || {

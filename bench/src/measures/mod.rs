@@ -154,7 +154,7 @@ impl Language {
     pub(crate) fn bootstrap(&self, root: &Path) -> Vec<String> {
         let script = match self.name {
             "Python" => "runtimes/python/bootstrap.py",
-            _ => "runtimes/nodejs/index.mjs",
+            _ => "runtimes/nodejs/index.cjs",
         };
         vec![
             self.program.to_string_lossy().into_owned(),

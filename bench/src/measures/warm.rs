@@ -30,7 +30,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
 
 fn native(bench: &Bench, kiln: &Kiln, plan: Plan) -> Result<Row> {
     kiln.deploy("native", &bench.native()?)?;
-    let invoke = kiln.invocation("native", &payload());
+    let invoke = kiln.invocation("native", &payload())?;
     let mut invoker = kiln.client()?;
     let server = Echo::start()?;
     let ask = echo::request(server.address, &payload());
@@ -55,7 +55,7 @@ fn native(bench: &Bench, kiln: &Kiln, plan: Plan) -> Result<Row> {
 fn interpreted(bench: &Bench, kiln: &Kiln, language: &Language, plan: Plan) -> Result<Row> {
     let name = language.name.to_lowercase().replace('.', "");
     kiln.deploy(&name, &language.function()?)?;
-    let invoke = kiln.invocation(&name, &payload());
+    let invoke = kiln.invocation(&name, &payload())?;
     let mut invoker = kiln.client()?;
 
     let task = tempfile::tempdir_in(bench.folder.path())?;
