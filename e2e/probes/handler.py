@@ -16,6 +16,7 @@ import mmap
 import os
 import platform
 import select
+import shutil
 import signal
 import socket
 import stat
@@ -146,7 +147,8 @@ def write(path, text):
 
 
 def folder():
-    return tempfile.mkdtemp(prefix="probe-")
+    """A new folder below the probe's own, which is removed when it has ended."""
+    return tempfile.mkdtemp()
 
 
 def first(paths, flags):
@@ -654,10 +656,12 @@ def name_of_the_host(canary):
 def run(name, canary):
     """Runs one probe in a child and says how it ended."""
     function, _ = PROBES[name]
+    own = tempfile.mkdtemp(prefix="probe-")
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(reading)
+        tempfile.tempdir = own
         os.write(writing, json.dumps(attempt(function, canary)).encode())
         os._exit(0)
     os.close(writing)
@@ -666,6 +670,7 @@ def run(name, canary):
     if not answer:
         os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
+    shutil.rmtree(own, ignore_errors=True)
     if answer:
         return {"probe": name, **json.loads(answer)}
     how = f"ended by signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {status}"
