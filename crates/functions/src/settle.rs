@@ -46,9 +46,11 @@ impl Worker for Settler {
         if let Some(next) = &self.next {
             let clock = self.functions.0.tasks.clock();
             let waited = clock.monotonic().since(next.since);
-            clock
-                .sleep(self.functions.0.settle.saturating_sub(waited))
-                .await;
+            let rest = self.functions.0.settle.saturating_sub(waited);
+            // The shortest sleep is a millisecond: too long for each function of a full line.
+            if !rest.is_zero() {
+                clock.sleep(rest).await;
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use model::{Architecture, FunctionRef, Published, Qualifier, Version};
 use store::{Expect, Op};
 use tasks::Time;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::deployed::{LastUpdate, State};
 use crate::functions::not_found;
@@ -15,6 +15,9 @@ use crate::index::{Claim, Entry, Key};
 use crate::records::{ConfigRecord, DeployedRecord, FunctionRecord, RetiredRecord, VersionRecord};
 use crate::settle::Unsettled;
 use crate::{Change, Code, Config, Deployed, Error, Functions};
+
+/// Room for one function in the settler's line.
+type Place = mpsc::OwnedPermit<Unsettled>;
 
 /// A function to be made.
 #[derive(Debug, Clone)]
@@ -77,13 +80,14 @@ impl Functions {
         let code = self.0.code.keep(new.zip.clone()).await?;
         let this = self.clone();
         self.uncancelled(async move {
+            let place = this.place().await?;
             let _writer = this.writer(&key).lock().await;
             if this.0.index.get(&key).is_some() {
                 return Err(Error::Exists {
                     name: key.name.to_string(),
                 });
             }
-            this.insert(&key, new, code).await
+            this.insert(&key, new, code, place).await
         })
         .await
     }
@@ -94,6 +98,7 @@ impl Functions {
         key: &Key,
         new: NewFunction,
         code: Arc<Code>,
+        place: Place,
     ) -> Result<Arc<Deployed>, Error> {
         let tables = &self.0.tables;
         let retired = tables.retired.get(&key.parts()).await?;
@@ -120,7 +125,7 @@ impl Functions {
         ops.push(self.function_op(key, &entry, Expect::Absent)?);
         entry.rev = tables.functions.txn(ops).await?;
         self.0.index.put(key, entry);
-        self.unsettled(key, None).await;
+        self.unsettled(place, key, None);
         Ok(shown)
     }
 
@@ -213,6 +218,7 @@ impl Functions {
         publish: bool,
         edit: impl FnOnce(&mut Config) -> Result<(), Error>,
     ) -> Result<Arc<Deployed>, Error> {
+        let place = self.place().await?;
         let _writer = self.writer(key).lock().await;
         let entry = self
             .0
@@ -239,7 +245,7 @@ impl Functions {
         ops.push(self.function_op(key, &next, Expect::At(entry.rev))?);
         next.rev = self.0.tables.functions.txn(ops).await?;
         self.0.index.put(key, next);
-        self.unsettled(key, Some(claim)).await;
+        self.unsettled(place, key, Some(claim));
         Ok(shown)
     }
 
@@ -537,14 +543,19 @@ impl Functions {
             .put_op(&parts, &record, Expect::Any)?)
     }
 
-    async fn unsettled(&self, key: &Key, claim: Option<Claim>) {
-        let change = Unsettled {
+    /// Waits for room in the settler's line. Taken before a writer's lock and never with one held: the
+    /// settler needs that lock to make room.
+    async fn place(&self) -> Result<Place, Error> {
+        let line = self.0.unsettled.clone();
+        line.reserve_owned().await.map_err(|_| Error::ShuttingDown)
+    }
+
+    fn unsettled(&self, place: Place, key: &Key, claim: Option<Claim>) {
+        place.send(Unsettled {
             key: key.clone(),
             since: self.0.tasks.clock().monotonic(),
             claim,
-        };
-        // The receiver ends with the process only; the next start settles then.
-        let _ = self.0.unsettled.send(change).await;
+        });
     }
 
     /// Runs a change to its end even if its caller goes away, so that memory and disk agree.

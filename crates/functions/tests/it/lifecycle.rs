@@ -1,7 +1,7 @@
 use functions::{Change, Error, LastUpdate, NewFunction, NewVersion, State};
 use model::{FunctionRef, Published, Qualifier, Version};
 
-use crate::world::{World, function, new, new_code, set_description, zip};
+use crate::world::{SETTLE, World, function, new, new_code, set_description, zip};
 
 fn qualified(f: &FunctionRef, qualifier: &str) -> FunctionRef {
     f.with_qualifier(Some(qualifier.parse().unwrap()))
@@ -322,4 +322,34 @@ async fn functions_are_listed_in_pages_by_name() {
     assert_eq!(list(None, 3), ["A-1", "a", "b"]);
     assert_eq!(list(Some("b"), 3), ["c"]);
     assert_eq!(w.functions.usage(&f.account, &f.region).functions, 4);
+}
+
+/// The settler's line has an end; who waits for a place in it must not keep the settler from working.
+#[tokio::test]
+async fn more_functions_than_can_wait_to_settle_are_created_at_once() {
+    const MANY: usize = 1_400;
+    const IDLE_MAX: usize = 100;
+    let w = World::new().await;
+    let code = zip(&[("a.py", "1")]);
+    let mut creates = tokio::task::JoinSet::new();
+    for number in 0..MANY {
+        let (functions, new) = (
+            w.functions.clone(),
+            new(&format!("f{number}"), code.clone()),
+        );
+        creates.spawn(async move { functions.create(new).await });
+    }
+    let mut idle = 0;
+    while !creates.is_empty() {
+        let moment = std::time::Duration::from_millis(50);
+        match tokio::time::timeout(moment, creates.join_next()).await {
+            Ok(created) => drop(created.unwrap().unwrap().unwrap()),
+            Err(_) => {
+                idle += 1;
+                w.clock.advance(SETTLE);
+            }
+        }
+        assert!(idle < IDLE_MAX, "{} creates never end", creates.len());
+    }
+    assert!(idle > 0, "the line was never full");
 }
