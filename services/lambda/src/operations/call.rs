@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use functions::State;
 use invoke::{Outcome, Refused, Request};
 use wire::{Context, Fault, RawRequest, RawResponse};
 
@@ -62,7 +61,7 @@ pub(crate) async fn invoke(
     if kind == "Event" {
         return accept(&lambda, &call, &target).await;
     }
-    match run(&lambda, call).await {
+    match lambda.invoke.request_response(call).await {
         Ok(outcome) => Ok(answer(outcome)),
         Err(why) => Err(refused(why, &target)),
     }
@@ -76,19 +75,6 @@ async fn accept(lambda: &Lambda, call: &Request, target: &Target) -> Result<RawR
     let accepted = lambda.events.accept(call).await;
     accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
     Ok(RawResponse::new(202))
-}
-
-/// A function that is still being created is made ready first: a caller who creates and invokes at
-/// once need not know of states.
-async fn run(lambda: &Lambda, call: Request) -> Result<Outcome, Refused> {
-    let again = call.clone();
-    match lambda.invoke.request_response(call).await {
-        Err(Refused::NotReady { state }) if state == State::Pending.as_str() => {
-            let _ = lambda.functions.resolve_ready(&again.function).await; // the call itself will tell
-            lambda.invoke.request_response(again).await
-        }
-        done => done,
-    }
 }
 
 fn answer(outcome: Outcome) -> RawResponse {
