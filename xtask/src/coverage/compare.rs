@@ -125,9 +125,12 @@ fn structure(
             .find(|(member, place)| wire_name(member, place) == *name);
         match place.and_then(|(_, place)| model.shapes.get(&place.shape)) {
             Some(inner) => value(shape, inner, model, &full, depth, found),
-            None => found
-                .wrong
-                .push(format!("reads {full}, which the model does not have")),
+            // A shape that several operations share has the members of all of them.
+            None if path.is_empty() && model.has_input(name) => {}
+            None => {
+                let text = format!("reads {full}, which the model does not have");
+                found.wrong.push(text);
+            }
         }
     }
     for (member, place) in &theirs.members {

@@ -101,6 +101,12 @@ impl Model {
         self.protocol == "query"
     }
 
+    /// Whether any operation has an input member of this name.
+    pub(super) fn has_input(&self, name: &str) -> bool {
+        let mut inputs = self.operations.values().filter_map(|o| self.input(o));
+        inputs.any(|input| input.members.contains_key(name))
+    }
+
     pub(super) fn input(&self, operation: &Operation) -> Option<&Shape> {
         self.shapes.get(operation.input.as_deref()?)
     }
