@@ -147,9 +147,21 @@ fn act(event: &str) -> Vec<u8> {
             }
             Err(error) => error.to_string().into(),
         },
+        "descriptors" => descriptors(),
         "processes" => processes(number),
         _ => event.into(),
     }
+}
+
+fn descriptors() -> Vec<u8> {
+    let entries = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let mut numbers: Vec<u32> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    let texts: Vec<_> = numbers.iter().map(u32::to_string).collect();
+    texts.join(" ").into()
 }
 
 /// Runs a shell script; gives what it printed and its exit code.
