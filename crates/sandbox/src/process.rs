@@ -214,6 +214,8 @@ impl Body for Child {
         exit
     }
 
+    fn is_busy(&mut self, _is_busy: bool) {}
+
     fn init_done(&mut self) {}
 
     fn memory_max_mib(&mut self) -> Option<u32> {

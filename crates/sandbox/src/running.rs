@@ -20,6 +20,9 @@ pub(crate) trait Body: Send {
     /// Returns when the runtime ended; the same again if asked again. Cancel-safe.
     async fn exited(&mut self) -> Exit;
 
+    /// A call begins or ended.
+    fn is_busy(&mut self, is_busy: bool);
+
     /// The runtime is ready: what is allowed only during init ends here.
     fn init_done(&mut self);
 
@@ -145,7 +148,9 @@ impl Environment for Running {
 
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
         let begin = self.clock.monotonic();
+        self.body.is_busy(true);
         let ending = self.run(call, limit).await;
+        self.body.is_busy(false);
         let duration = self.clock.monotonic().since(begin);
         self.streams.drain();
         Answer {

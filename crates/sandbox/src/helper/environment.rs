@@ -80,13 +80,14 @@ fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
     umask(rustix::fs::Mode::from_raw_mode(0o022));
     let listeners = network(plan.start.reaches_kiln).at("make the network")?;
     no_more_namespaces();
-    root::enter(plan.host, &plan.trees, plan.start.tmp_bytes, &plan.start.id)?;
+    let tmp = root::enter(plan.host, &plan.trees, plan.start.tmp_bytes, &plan.start.id)?;
     let runtime = launch(plan)?;
-    let fds: Vec<BorrowedFd<'_>> = listeners.iter().map(AsFd::as_fd).collect();
+    let mut fds: Vec<BorrowedFd<'_>> = vec![tmp.as_fd()];
+    fds.extend(listeners.iter().map(AsFd::as_fd));
     if channel::send(&plan.server, &FromInit::Started, &fds).is_err() {
         sys::exit_now(1);
     }
-    drop(listeners);
+    drop((tmp, listeners));
     close_up(plan).at("shrink the first process")?;
     Ok(runtime)
 }

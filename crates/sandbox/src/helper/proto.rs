@@ -86,8 +86,8 @@ impl Cgroups {
 /// First process of an environment to server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromInit {
-    /// The runtime was started. With the listener of the Runtime API, then that of Kiln's endpoint
-    /// if the environment reaches it.
+    /// The runtime was started. With the mount of `/tmp`, the listener of the Runtime API, and that
+    /// of Kiln's endpoint if the environment reaches it.
     Started,
     /// Making the environment failed at this step.
     Failed { step: String, errno: i32 },

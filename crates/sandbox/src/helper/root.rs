@@ -251,13 +251,13 @@ impl Tree {
 }
 
 /// Builds the root from `trees`, makes it the root of this process and its mount namespace and
-/// stands in `/var/task`, or `/` without one.
+/// stands in `/var/task`. Gives the mount of `/tmp`.
 pub(super) fn enter(
     host: &Host,
     trees: &[Tree],
     tmp_bytes: u64,
     hostname: &str,
-) -> Result<(), Failure> {
+) -> Result<OwnedFd, Failure> {
     let root = tmpfs(
         &[
             ("size", SKELETON_BYTES_MAX),
@@ -278,11 +278,12 @@ pub(super) fn enter(
         let place = place(&root, &tree.inside).at(step())?;
         attach_over(tree.fd.as_fd(), place.as_fd()).at(step())?;
     }
-    tmp(&root, tmp_bytes).at("make /tmp")?;
+    let tmp = tmp(&root, tmp_bytes).at("make /tmp")?;
     proc(&root)?;
     sys::mount_setattr(root.as_fd(), READ_ONLY.bits().into(), false).at("seal the root")?;
     pivot(&root).at("enter the root")?;
-    stand()
+    stand()?;
+    Ok(tmp)
 }
 
 fn tmpfs(options: &[(&str, &str)], attr: MountAttrFlags) -> io::Result<OwnedFd> {
@@ -411,14 +412,15 @@ fn skeleton(root: &OwnedFd, host: &Host, hostname: &str) -> Result<(), Failure> 
         .at(format!("write /{entrypoint}"))
 }
 
-fn tmp(root: &OwnedFd, bytes: u64) -> io::Result<()> {
+fn tmp(root: &OwnedFd, bytes: u64) -> io::Result<OwnedFd> {
     let size = bytes.to_string();
     let files = (bytes / TMP_BYTES_PER_FILE).to_string();
     let tmp = tmpfs(
         &[("size", &size), ("nr_inodes", &files), ("mode", "1777")],
         MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
     )?;
-    attach(tmp.as_fd(), root.as_fd(), "tmp")
+    attach(tmp.as_fd(), root.as_fd(), "tmp")?;
+    Ok(tmp)
 }
 
 fn proc(root: &OwnedFd) -> Result<(), Failure> {

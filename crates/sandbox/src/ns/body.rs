@@ -18,8 +18,10 @@ use crate::channel::{self, ChannelError};
 use crate::helper::{Cgroups, FromInit};
 use crate::{running, sys};
 
-/// How often memory is measured where no cgroup limits it.
-const WATCH_EVERY: Duration = Duration::from_millis(50);
+/// How often a busy environment's memory and `/tmp` are looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(20);
+/// The same while it is idle and no cgroup limits it.
+const WATCH_IDLE_EVERY: Duration = Duration::from_secs(1);
 
 /// One environment of the helper, seen from the server.
 pub(super) struct Body {
@@ -31,6 +33,7 @@ pub(super) struct Body {
     memory: Option<Memory>,
     tasks: Tasks,
     exit: Option<Exit>,
+    is_busy: bool,
     is_gone: bool,
     /// Dropping it ends the relay.
     relay: Option<oneshot::Sender<()>>,
@@ -56,6 +59,7 @@ impl Body {
             memory: None,
             tasks: tasks.clone(),
             exit: None,
+            is_busy: true,
             is_gone: false,
             relay: None,
         })
@@ -63,7 +67,7 @@ impl Body {
 
     /// Waits for the first process to tell how far it came.
     pub(super) async fn first_word(&mut self) -> Result<(FromInit, Vec<OwnedFd>), StartError> {
-        self.hear().await.map_err(|error| {
+        hear(&self.socket).await.map_err(|error| {
             let why = match error {
                 ChannelError::Closed => "it was killed".to_owned(),
                 other => other.to_string(),
@@ -72,17 +76,9 @@ impl Body {
         })
     }
 
-    /// Cancel-safe: nothing is taken before it is given out.
-    async fn hear(&self) -> Result<(FromInit, Vec<OwnedFd>), ChannelError> {
-        loop {
-            let Ok(mut ready) = self.socket.readable().await else {
-                return Err(ChannelError::Closed);
-            };
-            match channel::receive(self.socket.get_ref()) {
-                Err(ChannelError::WouldBlock) => ready.clear_ready(),
-                other => return other,
-            }
-        }
+    /// `tmp`: its mount.
+    pub(super) fn meter_tmp(&mut self, tmp: Option<OwnedFd>) {
+        self.meter.meter_tmp(tmp);
     }
 
     pub(super) fn limit_to(&mut self, memory: Memory) {
@@ -108,20 +104,40 @@ impl Body {
             self.link.stop(&self.id).await;
             self.is_gone = true;
             self.relay = None;
+            self.meter.meter_tmp(None);
         }
     }
 
-    /// Kills an environment that uses more than it may, where the kernel does not.
+    /// Does what the kernel does not: kills an environment without cgroup that uses more than it
+    /// may; leaves what `/tmp` holds out of the limit of one with a cgroup.
     async fn watch(&self) -> Exit {
-        let Some(memory) = self.memory.filter(|_| self.meter.needs_watching()) else {
-            return std::future::pending().await;
+        let every = match (self.is_busy, self.meter.is_limited_by_kernel()) {
+            (true, _) => WATCH_EVERY,
+            (false, false) => WATCH_IDLE_EVERY,
+            (false, true) => return std::future::pending().await,
         };
         loop {
-            self.tasks.clock().sleep(WATCH_EVERY).await;
-            if self.meter.used_mib() > Some(memory.mib()) {
+            self.tasks.clock().sleep(every).await;
+            let Some(memory) = self.memory else { continue };
+            if self.meter.is_limited_by_kernel() {
+                self.meter.make_room_for_tmp(memory);
+            } else if self.meter.used_mib() > Some(memory.mib()) {
                 self.kill();
                 return Exit::OutOfMemory;
             }
+        }
+    }
+}
+
+/// Cancel-safe: nothing is taken before it is given out.
+async fn hear(socket: &AsyncFd<OwnedFd>) -> Result<(FromInit, Vec<OwnedFd>), ChannelError> {
+    loop {
+        let Ok(mut ready) = socket.readable().await else {
+            return Err(ChannelError::Closed);
+        };
+        match channel::receive(socket.get_ref()) {
+            Err(ChannelError::WouldBlock) => ready.clear_ready(),
+            other => return other,
         }
     }
 }
@@ -134,7 +150,7 @@ impl running::Body for Body {
         }
         let said = tokio::select! {
             biased;
-            said = self.hear() => said,
+            said = hear(&self.socket) => said,
             exit = self.watch() => {
                 self.exit = Some(exit);
                 return exit;
@@ -161,7 +177,12 @@ impl running::Body for Body {
         exit
     }
 
+    fn is_busy(&mut self, is_busy: bool) {
+        self.is_busy = is_busy;
+    }
+
     fn init_done(&mut self) {
+        self.is_busy = false;
         if let Some(memory) = self.memory {
             self.meter.limit_cpu(memory.millicores());
         }

@@ -1,6 +1,10 @@
 use std::fs::{self, File};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use model::Memory;
 
 use crate::helper::Cgroups;
 use crate::meter::{peak_rss_mib, rss_mib_below};
@@ -20,7 +24,13 @@ pub(super) struct Meter {
     peak: Option<File>,
     /// Pages of files that were read during init. They count in the group but are the host's cache.
     file_cache_bytes: u64,
+    tmp: Option<OwnedFd>,
+    /// What the limit leaves out for `/tmp` now.
+    tmp_room: AtomicU64,
 }
+
+/// The limit follows `/tmp` in steps of this size.
+const TMP_STEP_BYTES: u64 = 1 << 20;
 
 impl Meter {
     pub(super) fn open(cgroups: &Cgroups, id: &str, pid: u32) -> Meter {
@@ -38,12 +48,48 @@ impl Meter {
                 .and_then(|dir| File::open(dir.join(name)).ok()),
             memory,
             file_cache_bytes: 0,
+            tmp: None,
+            tmp_room: AtomicU64::new(0),
         }
     }
 
     /// Without a cgroup only the server's own look at the processes limits memory.
-    pub(super) fn needs_watching(&self) -> bool {
-        self.memory.is_none()
+    pub(super) fn is_limited_by_kernel(&self) -> bool {
+        self.memory.is_some()
+    }
+
+    pub(super) fn meter_tmp(&mut self, tmp: Option<OwnedFd>) {
+        self.tmp = tmp;
+    }
+
+    fn tmp_bytes(&self) -> u64 {
+        let Some(tmp) = &self.tmp else { return 0 };
+        let blocks = rustix::fs::fstatvfs(tmp);
+        blocks.map_or(0, |b| b.f_blocks.saturating_sub(b.f_bfree) * b.f_frsize)
+    }
+
+    /// The kernel counts the pages of `/tmp` as memory; in Lambda it is a disk. So the limit is
+    /// that of the function and what `/tmp` holds.
+    pub(super) fn make_room_for_tmp(&self, memory: Memory) {
+        let Some(dir) = &self.memory else { return };
+        let room = self.tmp_bytes().next_multiple_of(TMP_STEP_BYTES);
+        let before = self.tmp_room.swap(room, Ordering::Relaxed);
+        if room == before {
+            return;
+        }
+        let limit = (memory.bytes() + room).to_string();
+        let mut names = match self.version {
+            2 => vec!["memory.max"],
+            // Absent without accounting of swap; it may never be below the other.
+            _ => vec!["memory.memsw.limit_in_bytes", "memory.limit_in_bytes"],
+        };
+        if room < before {
+            names.reverse();
+        }
+        for name in names {
+            // Lowering fails while more is in use; the next change tries again.
+            let _ = fs::write(dir.join(name), &limit);
+        }
     }
 
     /// Resident memory of all processes now.
@@ -95,7 +141,7 @@ impl Meter {
         let length = peak.read_at(&mut text, 0).ok()?;
         let text = std::str::from_utf8(text.get(..length)?).ok()?;
         let bytes: u64 = text.trim().parse().ok()?;
-        let bytes = bytes.saturating_sub(self.file_cache_bytes);
+        let bytes = bytes.saturating_sub(self.file_cache_bytes + self.tmp_bytes());
         u32::try_from(bytes.div_ceil(1 << 20)).ok()
     }
 }

@@ -148,12 +148,16 @@ impl Namespaces {
         let hello = self.hello();
         let mut body = Body::new(id, link, pid, pidfd, socket, &hello.cgroups, &self.tasks)?;
         match body.first_word().await {
-            Ok((FromInit::Started, listeners)) => Ok(Made {
-                body,
-                text,
-                framed,
-                listeners,
-            }),
+            Ok((FromInit::Started, fds)) => {
+                let mut fds = fds.into_iter();
+                body.meter_tmp(fds.next());
+                Ok(Made {
+                    body,
+                    text,
+                    framed,
+                    listeners: fds.collect(),
+                })
+            }
             Ok((other, _)) => {
                 body.finish().await;
                 Err(not_started(other, path))

@@ -15,10 +15,7 @@ pub(crate) fn isolation(hello: &Hello) -> Isolation {
             "file system",
             "read-only view of the system, code read-only, /tmp alone writable, assembled from descriptors",
         ),
-        enforced(
-            "/tmp quota",
-            "tmpfs of the size of EphemeralStorage; what it holds counts as memory of the function",
-        ),
+        enforced("/tmp quota", "tmpfs of the size of EphemeralStorage"),
         user(hello),
         enforced(
             "system calls",
@@ -123,7 +120,7 @@ fn memory(hello: &Hello) -> Enforcement {
             "memory limit",
             LimitState::Weakened,
             &format!(
-                "RLIMIT_DATA per process and a watcher every 50 ms; {}",
+                "RLIMIT_DATA per process and a watcher every 20 ms; {}",
                 why(hello)
             ),
         ),

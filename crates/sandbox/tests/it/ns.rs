@@ -131,6 +131,19 @@ in_namespaces! {
         other.stop().await;
     }
 
+    async fn tmp_does_not_count_as_memory(bench: Bench) {
+        let mut spec = bench.spec(&[]);
+        spec.memory = Memory::MIN;
+        let mut env = bench.sandbox.start(spec).await.unwrap();
+        assert_eq!(told(&mut env, "fill 400").await, "400 MiB");
+        let answer = ask(&mut env, "eat 60").await;
+        assert!(answer.ending.is_ok(), "{:?}", answer.ending);
+        assert!((30..=128).contains(&answer.memory_max_mib.unwrap()), "{answer:?}");
+        let answer = ask(&mut env, "eat 900").await;
+        assert_eq!(answer.ending, Err(Unfinished::Crashed(Exit::OutOfMemory)));
+        env.stop().await;
+    }
+
     async fn only_the_view_is_visible(bench: Bench) {
         let mut env = bench.start().await;
         let top = told(&mut env, "sh ls /").await;
