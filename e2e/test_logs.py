@@ -19,11 +19,17 @@ def test_the_output_of_a_function_arrives_in_its_group(deploy, logs):
     request = function({}).request_id
     group = f"/aws/lambda/{function.name}"
     function({})
-    groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
-    assert [g["logGroupName"] for g in groups] == [group]
-    streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
-    assert len(streams) == 1
-    name = streams[0]["logStreamName"]
+
+    def stream():
+        groups = logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+        if [g["logGroupName"] for g in groups] != [group]:
+            return None
+        streams = logs.describe_log_streams(logGroupName=group)["logStreams"]
+        return [s["logStreamName"] for s in streams]
+
+    names = eventually(stream)
+    assert len(names) == 1
+    name = names[0]
     assert re.match(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}$", name)
 
     def messages():
