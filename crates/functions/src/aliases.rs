@@ -97,13 +97,14 @@ impl Functions {
             if !entry.aliases.contains_key(&name) {
                 return Ok(());
             }
-            this.0
-                .tables
-                .aliases
-                .txn(vec![this.alias_gone(&key, &name)])
-                .await?;
+            let ops = vec![
+                this.alias_gone(&key, &name),
+                this.policy_gone(&key, name.as_str()),
+            ];
+            this.0.tables.aliases.txn(ops).await?;
             let mut next = (*entry).clone();
             next.aliases.remove(&name);
+            next.policies.remove(name.as_str());
             this.0.index.put(&key, next);
             Ok(())
         })

@@ -34,6 +34,16 @@ pub enum Error {
     AliasExists { arn: String },
     #[error("alias not found: {arn}")]
     AliasNotFound { arn: String },
+    #[error("the policy has a statement {id}")]
+    StatementExists { id: String },
+    #[error("the policy has no statement {id}")]
+    NoSuchStatement { id: String },
+    #[error("there is no policy")]
+    NoPolicy,
+    #[error("the revision id differs from that of the policy")]
+    PolicyRevisionDiffers,
+    #[error("a policy of {size} bytes is over the limit of {max}")]
+    PolicyTooLong { size: usize, max: usize },
     #[error("more than {max} tags")]
     TooManyTags { max: usize },
     /// The change makes no sense for the function as it is; the text is for its caller.

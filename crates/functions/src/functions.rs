@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, broadcast, mpsc};
 use crate::code::{CodeStore, Sweeper};
 use crate::index::{Entry, Index, Key};
 use crate::records::{
-    AliasRecord, FunctionRecord, RetiredRecord, SPACE, VersionRecord, parse_digest,
+    AliasRecord, FunctionRecord, PolicyRecord, RetiredRecord, SPACE, VersionRecord, parse_digest,
 };
 use crate::settle::{Settler, Unsettled};
 use crate::{Alias, Deployed, Error, ResolveError, State};
@@ -60,6 +60,7 @@ pub(crate) struct Tables {
     pub(crate) functions: Table<FunctionRecord>,
     pub(crate) versions: Table<VersionRecord>,
     pub(crate) aliases: Table<AliasRecord>,
+    pub(crate) policies: Table<PolicyRecord>,
     pub(crate) retired: Table<RetiredRecord>,
 }
 
@@ -79,6 +80,8 @@ pub struct Details {
     pub tags: Arc<BTreeMap<String, String>>,
     /// Reserved concurrency, if set.
     pub reserved: Option<u32>,
+    /// Whether a loop of invocations is let run.
+    pub allows_recursion: bool,
 }
 
 /// [Lambda API: AccountUsage]
@@ -114,6 +117,7 @@ impl Functions {
                 functions: Table::new(store, SPACE),
                 versions: Table::new(store, SPACE),
                 aliases: Table::new(store, SPACE),
+                policies: Table::new(store, SPACE),
                 retired: Table::new(store, SPACE),
             },
             writers: (0..WRITERS).map(|_| Mutex::default()).collect(),
@@ -161,6 +165,7 @@ impl Functions {
             deployed,
             tags: entry.tags.clone(),
             reserved: entry.reserved,
+            allows_recursion: entry.allows_recursion,
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use model::{Account, AliasName, FunctionName, FunctionRef, Published, Qualifier, Region};
 
-use crate::{Alias, Deployed};
+use crate::{Alias, Deployed, Policy};
 
 /// The functions of this process in memory: what the warm path reads.
 ///
@@ -72,12 +72,15 @@ pub(crate) struct Entry {
     pub(crate) pending: Option<Arc<Deployed>>,
     pub(crate) versions: BTreeMap<Published, Arc<Deployed>>,
     pub(crate) aliases: BTreeMap<AliasName, Arc<Alias>>,
+    /// By qualifier; see `policies`.
+    pub(crate) policies: BTreeMap<String, Arc<Policy>>,
     pub(crate) tags: Arc<BTreeMap<String, String>>,
     pub(crate) first_version: u32,
     pub(crate) last_version: u32,
     /// What `$LATEST` was when the last version was cut from it.
     pub(crate) published: Option<String>,
     pub(crate) reserved: Option<u32>,
+    pub(crate) allows_recursion: bool,
     pub(crate) rev: store::Rev,
 }
 

@@ -20,6 +20,7 @@ mod error;
 mod functions;
 mod index;
 mod load;
+mod policies;
 mod records;
 mod settle;
 mod write;
@@ -33,4 +34,5 @@ pub use config::{
 pub use deployed::{Deployed, LastUpdate, State};
 pub use error::{Error, ResolveError};
 pub use functions::{Change, Details, Functions, FunctionsConfig, Usage};
+pub use policies::{Condition, Policy, Principal, Statement};
 pub use write::{NewCode, NewFunction, NewVersion};

@@ -8,7 +8,7 @@ use tasks::Time;
 use crate::deployed::{LastUpdate, State};
 use crate::index::{Entry, Key};
 use crate::records::{DeployedRecord, FunctionRecord, VersionRecord, damaged, parse_digest};
-use crate::{Alias, Deployed, Error, Functions};
+use crate::{Alias, Deployed, Error, Functions, Policy};
 
 /// Leftovers of deleted functions removed in one transaction.
 const REMOVED_AT_ONCE: usize = 90;
@@ -50,6 +50,20 @@ impl Functions {
                 }),
             }
         }
+        for row in tables.policies.all(&[]).await? {
+            let owner = owner(&mut names, &row)?;
+            match entries.get_mut(&owner) {
+                Some(entry) if row.value.born == entry.first_version => {
+                    let name = row.key.as_str().rsplit('/').next().unwrap_or_default();
+                    let policy = Policy::try_from(row.value)?;
+                    entry.policies.insert(name.to_owned(), Arc::new(policy));
+                }
+                _ => orphans.push(Op::Delete {
+                    key: row.key,
+                    expect: Expect::Any,
+                }),
+            }
+        }
         for chunk in orphans.chunks(REMOVED_AT_ONCE) {
             tables.functions.txn(chunk.to_vec()).await?;
         }
@@ -74,11 +88,13 @@ impl Functions {
             pending: None,
             versions: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            policies: BTreeMap::new(),
             tags: Arc::new(record.tags),
             first_version: record.first_version,
             last_version: record.last_version,
             published: record.published,
             reserved: record.reserved,
+            allows_recursion: record.allows_recursion,
             rev: row.rev,
         };
         Ok((key, entry))

@@ -31,6 +31,8 @@ pub(crate) struct FunctionRecord {
     pub(crate) tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reserved: Option<u32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) allows_recursion: bool,
 }
 
 impl Record for FunctionRecord {
@@ -78,6 +80,32 @@ pub(crate) struct AliasRecord {
 impl Record for AliasRecord {
     const KIND: &'static str = "alias";
     const VERSION: u8 = 1;
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct PolicyRecord {
+    /// As in [`AliasRecord`].
+    pub(crate) born: u32,
+    pub(crate) revision: String,
+    pub(crate) statements: Vec<StatementRecord>,
+}
+
+impl Record for PolicyRecord {
+    const KIND: &'static str = "policy";
+    const VERSION: u8 = 1;
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct StatementRecord {
+    pub(crate) id: String,
+    /// `*`, `AWS` or `Service`.
+    pub(crate) principal_kind: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) principal: String,
+    pub(crate) action: String,
+    /// Operator, key, value.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) conditions: Vec<(String, String, String)>,
 }
 
 #[derive(Serialize, Deserialize, Clone)]

@@ -109,11 +109,13 @@ impl Functions {
             pending: None,
             versions: BTreeMap::new(),
             aliases: BTreeMap::new(),
+            policies: BTreeMap::new(),
             tags: Arc::new(new.tags),
             first_version: last.saturating_add(1),
             last_version: last,
             published: None,
             reserved: None,
+            allows_recursion: false,
             rev: store::Rev(0),
         };
         let mut shown = latest.clone();
@@ -326,9 +328,15 @@ impl Functions {
         let number_text = number_key(number);
         let [account, region, name] = key.parts();
         let parts = [account, region, name, &number_text];
-        self.0.tables.versions.delete(&parts, Expect::Any).await?;
+        let policy = number.to_string();
+        let ops = vec![
+            self.0.tables.versions.delete_op(&parts, Expect::Any),
+            self.policy_gone(key, &policy),
+        ];
+        self.0.tables.versions.txn(ops).await?;
         let mut next = entry.clone();
         next.versions.remove(&number);
+        next.policies.remove(&policy);
         self.0.index.put(key, next);
         self.announce(Change::Retired(version.clone()));
         Ok(())
@@ -341,16 +349,16 @@ impl Functions {
                 .functions
                 .delete_op(&key.parts(), Expect::At(entry.rev)),
         ];
-        if entry.last_version > 0 {
-            let retired = RetiredRecord {
-                last_version: entry.last_version,
-            };
-            ops.push(tables.retired.put_op(&key.parts(), &retired, Expect::Any)?);
-        }
         // Small functions go at once. The rest of a large one is removed after its own record, now or,
         // after a crash, at the next start.
         let mut left = self.leftovers(key, entry);
         let later = left.split_off(left.len().min(REMOVED_AT_ONCE));
+        if entry.last_version > 0 || !later.is_empty() {
+            let retired = RetiredRecord {
+                last_version: entry.last_version.max(1),
+            };
+            ops.push(tables.retired.put_op(&key.parts(), &retired, Expect::Any)?);
+        }
         ops.extend(left);
         tables.functions.txn(ops).await?;
         self.0.index.remove(key);
@@ -372,7 +380,11 @@ impl Functions {
             tables.versions.delete_op(&parts, Expect::Any)
         });
         let aliases = entry.aliases.keys().map(|a| self.alias_gone(key, a));
-        aliases.chain(versions).collect()
+        let policies = entry
+            .policies
+            .keys()
+            .map(|name| self.policy_gone(key, name));
+        aliases.chain(policies).chain(versions).collect()
     }
 
     /// Adds and replaces tags.
@@ -404,6 +416,15 @@ impl Functions {
     pub async fn reserve(&self, f: &FunctionRef, reserved: Option<u32>) -> Result<(), Error> {
         self.edit_facts(f, move |entry| {
             entry.reserved = reserved;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Lets loops of invocations run, or has them ended.
+    pub async fn allow_recursion(&self, f: &FunctionRef, is_allowed: bool) -> Result<(), Error> {
+        self.edit_facts(f, move |entry| {
+            entry.allows_recursion = is_allowed;
             Ok(())
         })
         .await
@@ -518,6 +539,7 @@ impl Functions {
             published: entry.published.clone(),
             tags: (*entry.tags).clone(),
             reserved: entry.reserved,
+            allows_recursion: entry.allows_recursion,
         };
         Ok(self
             .0

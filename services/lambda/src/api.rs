@@ -396,3 +396,64 @@ pub(crate) struct ListAliasesResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) next_marker: Option<String>,
 }
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct AddPermissionRequest {
+    pub(crate) function_name: String,
+    pub(crate) qualifier: Option<String>,
+    pub(crate) statement_id: Option<String>,
+    pub(crate) action: Option<String>,
+    pub(crate) principal: Option<String>,
+    pub(crate) source_arn: Option<String>,
+    pub(crate) source_account: Option<String>,
+    pub(crate) event_source_token: Option<String>,
+    pub(crate) revision_id: Option<String>,
+    #[serde(rename = "PrincipalOrgID")]
+    pub(crate) principal_org_id: Option<String>,
+    pub(crate) function_url_auth_type: Option<String>,
+    pub(crate) invoked_via_function_url: Option<bool>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct AddPermissionResponse {
+    pub(crate) statement: String,
+}
+
+/// `RemovePermissionRequest` and `GetPolicyRequest`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct PermissionRequest {
+    pub(crate) function_name: String,
+    pub(crate) qualifier: Option<String>,
+    pub(crate) statement_id: String,
+    pub(crate) revision_id: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct GetPolicyResponse {
+    pub(crate) policy: String,
+    pub(crate) revision_id: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct RecursionRequest {
+    pub(crate) function_name: String,
+    pub(crate) recursive_loop: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct RecursionConfig {
+    pub(crate) recursive_loop: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct RuntimeManagementConfig {
+    pub(crate) update_runtime_on: &'static str,
+    pub(crate) function_arn: String,
+}

@@ -135,6 +135,23 @@ pub(crate) fn refused(error: Error, target: &Target) -> Fault {
         }
         Error::AliasExists { arn } => conflict(format!("Alias already exists: {arn}")),
         Error::AliasNotFound { arn } => missing(format!("Cannot find alias arn: {arn}")),
+        Error::StatementExists { id } => conflict(format!(
+            "The statement id ({id}) provided already exists. Please provide a new statement id, or remove the existing statement."
+        )),
+        Error::NoSuchStatement { id } => {
+            missing(format!("Statement {id} is not found in resource policy."))
+        }
+        Error::NoPolicy => missing("No policy is associated with the given resource."),
+        Error::PolicyRevisionDiffers => Fault::client(
+            "PreconditionFailedException",
+            412,
+            "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to retrieve the latest Revision Id",
+        ),
+        Error::PolicyTooLong { size, max } => Fault::client(
+            "PolicyLengthExceededException",
+            400,
+            format!("The final policy size ({size}) is bigger than the limit ({max})."),
+        ),
         Error::TooManyTags { .. } => {
             invalid_parameter("Number of tags exceeds resource tag limit.")
         }

@@ -33,7 +33,8 @@ use wire::{Protocol, Service, ServiceBuilder};
 
 use crate::location::Signer;
 use crate::operations::{
-    account, aliases, call, concurrency, create, delete, read, tags, update, versions,
+    account, aliases, call, concurrency, create, delete, permissions, read, recursion, tags, unset,
+    update, versions,
 };
 
 /// What the service is made of.
@@ -188,7 +189,8 @@ pub fn service(deps: Deps) -> Service {
             location::download,
         )
         .public();
-    with_aliases(builder)
+    let builder = with_permissions(with_aliases(builder));
+    with_facts(builder)
         .rest_not_built(operations::NOT_BUILT)
         .build()
 }
@@ -203,4 +205,60 @@ fn with_aliases(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
         .rest("GetAlias", Method::GET, one, 200, aliases::get)
         .rest("UpdateAlias", Method::PUT, one, 200, aliases::update)
         .rest("DeleteAlias", Method::DELETE, one, 204, aliases::delete)
+}
+
+fn with_permissions(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    let all = "/2015-03-31/functions/{FunctionName}/policy?Qualifier";
+    let one = "/2015-03-31/functions/{FunctionName}/policy/{StatementId}?Qualifier&RevisionId";
+    builder
+        .rest("AddPermission", Method::POST, all, 201, permissions::add)
+        .rest("GetPolicy", Method::GET, all, 200, permissions::get)
+        .rest(
+            "RemovePermission",
+            Method::DELETE,
+            one,
+            204,
+            permissions::remove,
+        )
+}
+
+/// What belongs to a function and is no setting of a version.
+fn with_facts(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    let recursion = "/2024-08-31/functions/{FunctionName}/recursion-config";
+    builder
+        .rest(
+            "PutFunctionRecursionConfig",
+            Method::PUT,
+            recursion,
+            200,
+            recursion::put,
+        )
+        .rest(
+            "GetFunctionRecursionConfig",
+            Method::GET,
+            recursion,
+            200,
+            recursion::get,
+        )
+        .rest(
+            "GetFunctionCodeSigningConfig",
+            Method::GET,
+            "/2020-06-30/functions/{FunctionName}/code-signing-config",
+            200,
+            unset::code_signing,
+        )
+        .rest(
+            "GetFunctionUrlConfig",
+            Method::GET,
+            "/2021-10-31/functions/{FunctionName}/url?Qualifier",
+            200,
+            unset::url,
+        )
+        .rest(
+            "GetRuntimeManagementConfig",
+            Method::GET,
+            "/2021-07-20/functions/{FunctionName}/runtime-management-config?Qualifier",
+            200,
+            unset::runtime_management,
+        )
 }

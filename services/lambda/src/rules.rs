@@ -189,6 +189,28 @@ pub(crate) const VERSION_NUMBER: Pattern = Pattern {
     matches: |text| all(text, |b| b.is_ascii_digit()),
 };
 
+pub(crate) const STATEMENT_ID: Pattern = Pattern {
+    text: "([a-zA-Z0-9-_]+)",
+    matches: |text| all(text, is_word),
+};
+
+pub(crate) const ACTION: Pattern = Pattern {
+    text: "(lambda:[*]|lambda:[a-zA-Z]+|[*])",
+    matches: |text| {
+        text == "*"
+            || text
+                .strip_prefix("lambda:")
+                .is_some_and(|rest| rest == "*" || all(rest, |b| b.is_ascii_alphabetic()))
+    },
+};
+
+pub(crate) const PRINCIPAL: Pattern = HANDLER;
+
+pub(crate) const SOURCE_ACCOUNT: Pattern = Pattern {
+    text: r"\d{12}",
+    matches: is_account,
+};
+
 pub(crate) const TAGGABLE: Pattern = Pattern {
     text: r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
     matches: is_taggable,

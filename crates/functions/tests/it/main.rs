@@ -5,5 +5,6 @@
 mod aliases;
 mod code;
 mod lifecycle;
+mod policies;
 mod restart;
 mod world;

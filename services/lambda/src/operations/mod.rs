@@ -6,8 +6,11 @@ pub(crate) mod call;
 pub(crate) mod concurrency;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod permissions;
 pub(crate) mod read;
+pub(crate) mod recursion;
 pub(crate) mod tags;
+pub(crate) mod unset;
 pub(crate) mod update;
 pub(crate) mod versions;
 
@@ -15,9 +18,8 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 65] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
     ("AddLayerVersionPermission", Method::POST, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
-    ("AddPermission", Method::POST, "/2015-03-31/functions/{FunctionName}/policy"),
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
     ("CreateCodeSigningConfig", Method::POST, "/2020-04-22/code-signing-configs"),
@@ -38,17 +40,12 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 65] = [
     ("GetDurableExecutionHistory", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
     ("GetDurableExecutionState", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
     ("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
-    ("GetFunctionCodeSigningConfig", Method::GET, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     ("GetFunctionEventInvokeConfig", Method::GET, "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-    ("GetFunctionRecursionConfig", Method::GET, "/2024-08-31/functions/{FunctionName}/recursion-config"),
     ("GetFunctionScalingConfig", Method::GET, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    ("GetFunctionUrlConfig", Method::GET, "/2021-10-31/functions/{FunctionName}/url"),
     ("GetLayerVersion", Method::GET, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
     ("GetLayerVersionByArn", Method::GET, "/2018-10-31/layers?find=LayerVersion"),
     ("GetLayerVersionPolicy", Method::GET, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
-    ("GetPolicy", Method::GET, "/2015-03-31/functions/{FunctionName}/policy"),
     ("GetProvisionedConcurrencyConfig", Method::GET, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
-    ("GetRuntimeManagementConfig", Method::GET, "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     ("InvokeAsync", Method::POST, "/2014-11-13/functions/{FunctionName}/invoke-async"),
     ("InvokeWithResponseStream", Method::POST, "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"),
     ("ListCapacityProviders", Method::GET, "/2025-11-30/capacity-providers"),
@@ -66,12 +63,10 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 65] = [
     ("PutFunctionCodeSigningConfig", Method::PUT, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     ("PutFunctionConcurrency", Method::PUT, "/2017-10-31/functions/{FunctionName}/concurrency"),
     ("PutFunctionEventInvokeConfig", Method::PUT, "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-    ("PutFunctionRecursionConfig", Method::PUT, "/2024-08-31/functions/{FunctionName}/recursion-config"),
     ("PutFunctionScalingConfig", Method::PUT, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     ("PutProvisionedConcurrencyConfig", Method::PUT, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     ("PutRuntimeManagementConfig", Method::PUT, "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     ("RemoveLayerVersionPermission", Method::DELETE, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"),
-    ("RemovePermission", Method::DELETE, "/2015-03-31/functions/{FunctionName}/policy/{StatementId}"),
     ("SendDurableExecutionCallbackFailure", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
     ("SendDurableExecutionCallbackHeartbeat", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),
     ("SendDurableExecutionCallbackSuccess", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"),

@@ -7,6 +7,7 @@ mod configuration;
 mod harness;
 mod invoke;
 mod names;
+mod permissions;
 mod refusals;
 mod tags;
 mod versions;

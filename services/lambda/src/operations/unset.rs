@@ -1,0 +1,50 @@
+//! Reads of what no function of Kiln can have yet: clients ask for it and live with "none".
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use wire::{Context, Fault};
+
+use crate::Lambda;
+use crate::api::{FunctionRefRequest, RuntimeManagementConfig};
+use crate::fault::{self, missing};
+use crate::name::{NAMESPACED, PLAIN, Target};
+
+/// [Lambda API: GetFunctionCodeSigningConfig]
+pub(crate) async fn code_signing(
+    lambda: Arc<Lambda>,
+    cx: Context,
+    input: FunctionRefRequest,
+) -> Result<Value, Fault> {
+    let target = Target::read(&cx, NAMESPACED, &input.function_name, None)?;
+    match lambda.functions.exists(&target.function()?) {
+        true => Ok(json!({})),
+        false => Err(fault::not_found(&target.arn())),
+    }
+}
+
+/// [Lambda API: GetFunctionUrlConfig]
+pub(crate) async fn url(
+    _lambda: Arc<Lambda>,
+    cx: Context,
+    input: FunctionRefRequest,
+) -> Result<Value, Fault> {
+    Target::read(&cx, PLAIN, &input.function_name, input.qualifier.as_deref())?;
+    Err(missing("The resource you requested does not exist."))
+}
+
+/// [Lambda API: GetRuntimeManagementConfig]
+pub(crate) async fn runtime_management(
+    lambda: Arc<Lambda>,
+    cx: Context,
+    input: FunctionRefRequest,
+) -> Result<RuntimeManagementConfig, Fault> {
+    let qualifier = input.qualifier.as_deref();
+    let target = Target::read(&cx, NAMESPACED, &input.function_name, qualifier)?;
+    let found = lambda.functions.describe(&target.function()?);
+    found.map_err(|_| fault::not_found(&target.arn()))?;
+    Ok(RuntimeManagementConfig {
+        update_runtime_on: "Auto",
+        function_arn: target.arn(),
+    })
+}
