@@ -61,6 +61,8 @@ pub(crate) async fn delete(
     input: GroupRequest,
 ) -> Result<Nothing, wire::Fault> {
     check_group(&input.log_group_name, "logGroupName")?;
+    // What was printed before the deletion goes with the group.
+    engine.flush().await;
     engine
         .delete_group(&place(&cx), &input.log_group_name)
         .await?;
@@ -99,6 +101,7 @@ async fn wanted_groups(
     wanted: &Wanted,
     limit: usize,
 ) -> Result<(Vec<Group>, Option<String>), Fault> {
+    engine.flush().await;
     let mut groups = engine.all_groups(at).await?;
     groups.retain(|group| wanted.has(group));
     Ok(paging::page(groups, limit, |group| group.name.clone()))
@@ -167,6 +170,7 @@ pub(crate) async fn list(
     let limit = check_limit(input.limit, LISTED_MAX, LISTED_DEFAULT)?;
     let pattern = input.log_group_name_pattern.unwrap_or_default();
     // The model allows alternatives and an anchor in front of each; here each is tried as it is.
+    engine.flush().await;
     let mut groups = engine.all_groups(&at).await?;
     let after = page_start(input.next_token.as_deref())?;
     groups.retain(|group| {

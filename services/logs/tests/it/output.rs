@@ -88,6 +88,19 @@ async fn a_group_that_was_deleted_comes_back_with_the_next_output() {
 }
 
 #[tokio::test]
+async fn groups_are_listed_with_the_first_output() {
+    let logs = Logs::new().await;
+    logs.print(GROUP, STREAM, &["a"]);
+    let groups = logs.ok("DescribeLogGroups", json!({})).await;
+    assert_eq!(names(&groups, "logGroups", "logGroupName"), [GROUP]);
+    logs.print(GROUP, STREAM, &["b"]);
+    logs.ok("DeleteLogGroup", json!({"logGroupName": GROUP}))
+        .await;
+    let groups = logs.ok("ListLogGroups", json!({})).await;
+    assert_eq!(groups, json!({"logGroups": []}));
+}
+
+#[tokio::test]
 async fn output_outlives_a_clean_end() {
     let logs = Logs::new().await;
     logs.print(GROUP, STREAM, &["a"]);
