@@ -1,6 +1,7 @@
 """What every Python runtime must do. Each case is one process; the name says what is expected."""
 
 import json
+import os
 import subprocess
 
 import mock
@@ -141,6 +142,12 @@ class Cases:
         files = {"pkg/__init__.py": "", "pkg/m.py": "def f(e, c): return 'deep'"}
         for handler in ["pkg/m.f", "pkg.m.f"]:
             assert self.run(b, handler=handler, files=files).answer() == ("response", "deep")
+
+    def the_functions_own_code_comes_first_on_the_path(self, b):
+        path = self.run(b, files=one("import sys; return [p.rstrip('/') for p in sys.path[:4]]"))
+        layer = "/opt/python/lib/python%d.%d/site-packages" % self.version
+        want = ["/var/task", layer, "/opt/python", os.path.dirname(b)]
+        assert path.answer()[1] == want, path.answers
 
     def exits_end_the_process(self, b):
         assert self.run(b, files=one("import sys; sys.exit(3)")).exit == 3

@@ -18,6 +18,8 @@ use crate::state::Event;
 
 /// Room for the next read when nothing says how much will come.
 const READ_BYTES: usize = 8 << 10;
+/// Longest body that may share its memory with what follows it.
+const SHARED_BYTES_MAX: usize = 64 << 10;
 /// How much of a body that nobody wants is read so that the connection can be kept.
 const DISCARD_BYTES_MAX: u64 = 64 << 20;
 /// How much may arrive ahead while a `/next` waits.
@@ -291,6 +293,10 @@ impl Connection<'_> {
             return Ok((BodyEnd::TooLarge, Flow::Continue));
         }
         let (content, trailers) = decoder.finish();
+        if content.len() > SHARED_BYTES_MAX {
+            // What follows must not keep the body's memory for as long as the environment lives.
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
         Ok((BodyEnd::Whole(content, trailers), Flow::Continue))
     }
 }

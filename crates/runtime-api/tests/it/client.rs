@@ -157,6 +157,13 @@ impl Client {
         Some(answer)
     }
 
+    /// Says that nothing more will come and waits for the server to close as well.
+    pub(crate) async fn close(mut self) -> Result<(), tokio::time::error::Elapsed> {
+        let _ = self.stream.shutdown().await;
+        let rest = async { while self.read().await > 0 {} };
+        tokio::time::timeout(Duration::from_secs(5), rest).await
+    }
+
     async fn read(&mut self) -> usize {
         self.stream.read_buf(&mut self.buffer).await.unwrap_or(0)
     }

@@ -1,5 +1,8 @@
 use bytes::Bytes;
 use model::RESPONSE_MAX;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 use runtime_api::Reply;
 
 use crate::client::{Client, call, invocation, path, with_session};
@@ -143,5 +146,50 @@ fn the_session_ends_with_its_handle() {
         assert_eq!(client.get("/2018-06-01/ping").await.status, 200);
         drop(handle);
         assert_eq!(client.try_answer().await, None);
+    });
+}
+
+/// Pieces of requests in any order, some of them cut.
+fn noise() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        Just("GET /2018-06-01/runtime/invocation/next HTTP/1.1\r\n".to_owned()),
+        Just(format!("POST {} HTTP/1.1\r\n", invocation("response"))),
+        Just(format!("POST {} HTTP/1.1\r\n", invocation("error"))),
+        Just("Transfer-Encoding: chunked\r\n".to_owned()),
+        Just("Lambda-Runtime-Function-Response-Mode: streaming\r\n".to_owned()),
+        (0u32..20).prop_map(|n| format!("Content-Length: {n}\r\n")),
+        Just("Expect: 100-continue\r\n".to_owned()),
+        Just("Connection: close\r\n".to_owned()),
+        Just("\r\n".to_owned()),
+        "[0-9a-f]{1,2}\r\n[a-z]{0,9}\r\n",
+        "[ -~]{0,30}",
+    ];
+    let pieces = prop::collection::vec(piece, 0..12);
+    (pieces, 0usize..400).prop_map(|(pieces, cut)| {
+        let mut bytes = pieces.concat().into_bytes();
+        bytes.truncate(cut);
+        bytes
+    })
+}
+
+#[test]
+fn noise_from_the_runtime_never_stops_the_session() {
+    with_session(|mut handle, address| async move {
+        let mut runner = TestRunner::deterministic();
+        for _ in 0..300 {
+            let bytes = noise().new_tree(&mut runner).unwrap().current();
+            let mut client = Client::connect(address).await;
+            client.send(&bytes).await;
+            if client.close().await.is_err() {
+                panic!("no end after {:?}", String::from_utf8_lossy(&bytes));
+            }
+        }
+        let mut client = Client::connect(address).await;
+        let runtime = async {
+            client.get(&path("invocation/next")).await;
+            client.post(&invocation("response"), "", b"1").await
+        };
+        let (reply, posted) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+        assert_eq!((reply, posted.status), (Reply::Response("1".into()), 202));
     });
 }
