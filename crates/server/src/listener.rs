@@ -14,7 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tasks::{Clock, Tasks};
+use tasks::{Clock, Mono, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use wire::{CallInfo, Router};
@@ -25,6 +25,14 @@ const CONNECTIONS_MAX: usize = 10_000;
 const HEAD_LIMIT: Duration = Duration::from_secs(20);
 /// Longest pause within a request body.
 const BODY_PAUSE_LIMIT: Duration = Duration::from_secs(20);
+/// Longest time for a whole request body, however steadily it drips.
+const BODY_TIME_MAX: Duration = Duration::from_secs(600);
+/// Memory that large request bodies may take together, in KiB; more of them wait for their turn.
+const BODIES_KIB_MAX: usize = 512 << 10;
+/// Bodies up to this size are not counted.
+const BODY_SMALL: u64 = 64 << 10;
+/// What a body of unknown length counts for.
+const BODY_UNKNOWN: u64 = 6 << 20;
 /// Request line and headers.  [Lambda quotas: 1 MB]
 const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Pause after the kernel refused a connection (no descriptors left).
@@ -35,6 +43,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>, tasks: Tas
     let mut stop = tasks.stop();
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
     let server = Arc::new(server());
     loop {
         let accepted = tokio::select! {
@@ -51,14 +60,19 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>, tasks: Tas
             }
         };
         let (router, clock, ids) = (router.clone(), tasks.clock().clone(), tasks.ids().clone());
+        let bodies = bodies.clone();
         let service = service_fn(move |request: http::Request<Incoming>| {
             let call = CallInfo {
                 request_id: ids.uuid(),
                 now_unix_ms: clock.now().unix_millis(),
                 loopback: peer.ip().to_canonical().is_loopback(),
             };
-            let (router, clock) = (router.clone(), clock.clone());
+            let (router, clock, bodies) = (router.clone(), clock.clone(), bodies.clone());
             async move {
+                let _room = match weight(request.body()) {
+                    0 => None,
+                    kib => bodies.acquire_many_owned(kib).await.ok(),
+                };
                 let request = request.map(|body| Patient::new(body, clock));
                 Ok::<_, Infallible>(router.handle(request, call).await)
             }
@@ -111,10 +125,20 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
-/// A request body whose sender may not pause for long.
+/// What a body counts for in [`BODIES_KIB_MAX`].
+fn weight(body: &Incoming) -> u32 {
+    let hint = body.size_hint();
+    match hint.upper().unwrap_or(BODY_UNKNOWN) {
+        small if small <= BODY_SMALL => 0,
+        large => u32::try_from((large >> 10).min(BODIES_KIB_MAX as u64)).unwrap_or(u32::MAX),
+    }
+}
+
+/// A request body whose sender may neither pause for long nor drip for ever.
 struct Patient {
     body: Incoming,
     clock: Clock,
+    started: Mono,
     pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
@@ -122,6 +146,7 @@ impl Patient {
     fn new(body: Incoming, clock: Clock) -> Patient {
         Patient {
             body,
+            started: clock.monotonic(),
             clock,
             pause: None,
         }
@@ -137,7 +162,11 @@ impl Body for Patient {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            self.pause = None;
+            if self.pause.take().is_some()
+                && self.clock.monotonic().since(self.started) > BODY_TIME_MAX
+            {
+                return Poll::Ready(Some(Err("the request body took too long".into())));
+            }
             return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
         }
         let clock = self.clock.clone();

@@ -123,7 +123,9 @@ async fn open_sandbox(
 
 /// What functions get as `AWS_ENDPOINT_URL`.
 fn endpoint_inside(network: Network, sandbox: &dyn Sandbox) -> Option<String> {
-    let endpoint = sandbox.kiln_endpoint().filter(|_| network != Network::None)?;
+    let endpoint = sandbox
+        .kiln_endpoint()
+        .filter(|_| network != Network::None)?;
     Some(format!("http://{endpoint}"))
 }
 
