@@ -64,6 +64,9 @@ impl EnvironmentLog {
                 tail.push(b"\n");
             }
         }
+        if message.trim_end_matches(['\r', '\n']).is_empty() {
+            return; // CloudWatch keeps no empty events.  [CloudWatch Logs API: InputLogEvent]
+        }
         state.waiting.push(LogLine { unix_ms, message });
         let full = state.waiting.len() >= BATCH_LINES_MAX;
         let lines = if full {
@@ -142,6 +145,17 @@ mod tests {
         assert_eq!(*kept.0.lock().unwrap(), ["init", "START", "two\nlines"]);
         log.begin(false);
         assert_eq!(log.end(), None);
+    }
+
+    #[test]
+    fn empty_lines_are_in_the_tail_and_not_in_the_stream() {
+        let (kept, log) = log();
+        log.begin(true);
+        for line in ["\n", "a\n", "\r\n", " \n"] {
+            log.push(1, line.to_owned());
+        }
+        assert_eq!(log.end().unwrap(), b"\na\n\r\n \n");
+        assert_eq!(*kept.0.lock().unwrap(), ["a\n", " \n"]);
     }
 
     #[test]

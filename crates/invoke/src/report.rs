@@ -96,7 +96,7 @@ impl Lines {
         }
         let (version, arn) = self.runtime_version.as_ref()?;
         Some(format!(
-            "INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}\t"
+            "INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}"
         ))
     }
 
@@ -265,7 +265,7 @@ mod tests {
         );
         assert_eq!(
             l.init_start(at).unwrap(),
-            "INIT_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:x\t"
+            "INIT_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:x"
         );
     }
 
