@@ -35,7 +35,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
         .millis(&pairs)
         .aim(Goal::AtMost(6.0)),
     ];
-    for language in Language::all() {
+    for language in Language::all(&bench.binary)? {
         rows.push(interpreted(&kiln, &language, plan)?);
     }
     Ok(rows)

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::controls::process::{Hello, compile};
@@ -97,12 +98,21 @@ pub(crate) struct Language {
 }
 
 impl Language {
-    /// Python and Node.js, as far as they are here.
-    pub(crate) fn all() -> Vec<Language> {
-        [Language::python(), Language::node()]
-            .into_iter()
-            .flatten()
-            .collect()
+    /// Python and Node.js in the versions that this machine calls its own, where the server finds them: both
+    /// sides of a comparison run the same executable.
+    pub(crate) fn all(server: &Path) -> Result<Vec<Language>> {
+        let doctor = Command::new(server).args(["doctor", "--json"]).output()?;
+        let found: Value = serde_json::from_slice(&doctor.stdout).context("kiln doctor --json")?;
+        let candidates = [Language::python(), Language::node()];
+        let here = |mut language: Language| {
+            let rows = found.get("runtimes")?.as_array()?.iter();
+            let row = rows.into_iter().find(|row| {
+                row.get("runtime").and_then(Value::as_str) == Some(language.runtime.as_str())
+            })?;
+            language.program = row.get("path")?.as_str()?.into();
+            Some(language)
+        };
+        Ok(candidates.into_iter().flatten().filter_map(here).collect())
     }
 
     fn python() -> Option<Language> {
@@ -110,12 +120,10 @@ impl Language {
             "python3",
             &["-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
         )?;
-        // A shim before the interpreter would be measured too.
-        let program = said("python3", &["-c", "import sys; print(sys.executable)"])?;
         Some(Language {
             name: "Python",
             runtime: format!("python{version}"),
-            program: program.into(),
+            program: PathBuf::new(),
             handler_file: "main.py",
             handler_source: "import sys\ndef handler(event, context):\n    return sorted(sys.modules) if event.get('modules') else event\n",
         })
@@ -123,11 +131,10 @@ impl Language {
 
     fn node() -> Option<Language> {
         let version = said("node", &["-p", "process.versions.node.split('.')[0]"])?;
-        let program = said("node", &["-p", "process.execPath"])?;
         Some(Language {
             name: "Node.js",
             runtime: format!("nodejs{version}.x"),
-            program: program.into(),
+            program: PathBuf::new(),
             handler_file: "main.mjs",
             handler_source: "import { builtinModules } from 'node:module';\n\
                 export const handler = async (event) => event.modules\n  \

@@ -22,7 +22,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     };
     let kiln = bench.kiln()?;
     let mut rows = vec![native(bench, &kiln, plan)?];
-    for language in Language::all() {
+    for language in Language::all(&bench.binary)? {
         rows.push(interpreted(bench, &kiln, &language, plan)?);
     }
     Ok(rows)
