@@ -30,7 +30,7 @@ use crate::{Store, StoreError};
 
 use bus::Desk;
 use leases::Held;
-use queue::Due;
+use queue::{Due, Earlier};
 use tables::{View, prepare};
 use watch::Watches;
 use writer::{Committer, Inbox};
@@ -65,6 +65,7 @@ pub(crate) struct Engine {
     tasks: Tasks,
     watches: Watches,
     due: Due,
+    earlier: Earlier,
     held: Held,
     desk: Desk,
     closed: AtomicBool,
@@ -99,6 +100,7 @@ pub(crate) fn open(
         tasks: tasks.clone(),
         watches: Watches::default(),
         due: Due::default(),
+        earlier: Earlier::new(rev),
         held: Held::default(),
         desk: Desk::default(),
         closed: AtomicBool::new(false),

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,9 +29,34 @@ const TAKE_BYTES_MAX: usize = 8 << 20;
 /// Messages that `depth` counts; a longer queue shows this number.
 const DEPTH_MAX: u64 = 100_000;
 
+/// Leases of an earlier process that the first take of a queue ends.
+const ENDED_MAX: usize = 10_000;
+
 /// Wakes those who wait for a queue.
 #[derive(Default)]
 pub(crate) struct Due(Mutex<HashMap<String, Arc<Notify>>>);
+
+/// Who held leases when this process began is gone: its messages need not wait for their ends.
+pub(crate) struct Earlier {
+    /// No lease of this process has this number or a lower one.
+    last: u64,
+    /// Queues that were looked through.
+    done: Mutex<HashSet<String>>,
+}
+
+impl Earlier {
+    pub(crate) fn new(last: u64) -> Earlier {
+        Earlier {
+            last,
+            done: Mutex::default(),
+        }
+    }
+
+    fn is_first(&self, queue: &str) -> bool {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        !done.contains(queue) && done.insert(queue.to_owned())
+    }
+}
 
 impl Due {
     fn of(&self, queue: &str) -> Arc<Notify> {
@@ -267,7 +292,56 @@ fn take(batch: &mut Batch<'_>, queue: &str, now: Time, max: usize) -> Result<Vec
     Ok(taken)
 }
 
+/// Messages whose lease ends within the usual time: a longer one was asked for with a reason.
+fn leased_now(prefix: &[u8], now: Time) -> (Vec<u8>, Vec<u8>) {
+    let at = |time: Time| [prefix, &time_key(time)].concat();
+    (at(now), at(now + LEASE + LEASE))
+}
+
+fn end_earlier(batch: &mut Batch<'_>, queue: &str, now: Time, last: u64) -> Result<(), Failure> {
+    let prefix = named(queue);
+    let (from, to) = leased_now(&prefix, now);
+    for (due, leased) in batch.tables.range(Which::QueueDue, &from, &to, ENDED_MAX)? {
+        let id = due.get(prefix.len() + 8..).unwrap_or_default();
+        let id = String::from_utf8_lossy(id).into_owned();
+        let key = message_key(queue, &id);
+        let state = batch.tables.read(Which::QueueState, &key, State::decode)?;
+        let Some(state) = state.filter(|s| leased == [1] && s.lease <= last) else {
+            continue;
+        };
+        batch.tables.delete(Which::QueueDue, &due)?;
+        let free = State {
+            at: now,
+            lease: 0,
+            ..state
+        };
+        write_state(batch, queue, &id, free)?;
+    }
+    Ok(())
+}
+
 impl Shared {
+    /// Makes due what an earlier process held.
+    async fn end_earlier(&self, queue: &str) -> Result<(), StoreError> {
+        if !self.earlier.is_first(queue) {
+            return Ok(());
+        }
+        let now = self.tasks.clock().now();
+        let (from, to) = leased_now(&named(queue), now);
+        let mut is_held = false;
+        self.view()?
+            .each(Which::QueueDue, &from, &to, |_, leased| {
+                is_held = leased == [1];
+                !is_held
+            })?;
+        if !is_held {
+            return Ok(());
+        }
+        let (queue, last) = (queue.to_owned(), self.earlier.last);
+        self.write(0, move |batch| end_earlier(batch, &queue, now, last))
+            .await
+    }
+
     /// When the next message of the queue is due.
     fn next_due(&self, queue: &str) -> Result<Option<Time>, StoreError> {
         let prefix = named(queue);
@@ -318,6 +392,7 @@ impl Queue for Shared {
             return Ok(Vec::new());
         }
         let max = max.min(TAKE_MAX);
+        self.end_earlier(&queue.0).await?;
         let news = self.due.of(&queue.0);
         loop {
             let mut told = std::pin::pin!(news.notified());

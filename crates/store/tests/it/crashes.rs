@@ -398,3 +398,43 @@ async fn a_clean_close_and_a_kill_lose_nothing() {
     let (closed, ..) = simulated::reopen(disk.crash()).unwrap();
     assert!(is_there(&closed, "a").await);
 }
+
+#[tokio::test]
+async fn what_a_killed_process_held_is_due_at_once() {
+    let (store, disk, _) = simulated::open(6);
+    let put = |body: &'static str, at| {
+        let queue = queue();
+        let store = store.clone();
+        async move {
+            store
+                .queue
+                .put(&queue, Bytes::from(body), at, None)
+                .await
+                .unwrap()
+        }
+    };
+    let later = disk.clock().now() + Duration::from_secs(20);
+    put("held", Time::EPOCH).await;
+    put("delayed", later).await;
+    let held = store.queue.take(&queue(), 1, Duration::ZERO).await.unwrap();
+    assert_eq!(held[0].attempt, 1);
+    let (store, _, control) = simulated::reopen(disk.kill()).unwrap();
+    let take = || async {
+        store
+            .queue
+            .take(&queue(), 10, Duration::ZERO)
+            .await
+            .unwrap()
+    };
+    let again = take().await;
+    assert_eq!(again.len(), 1);
+    assert_eq!((&again[0].body[..], again[0].attempt), (&b"held"[..], 2));
+    assert!(matches!(
+        store.queue.ack(&held[0].token).await,
+        Err(StoreError::Lost)
+    ));
+    assert!(take().await.is_empty(), "leases of this process hold");
+    store.queue.ack(&again[0].token).await.unwrap();
+    control.advance(Duration::from_secs(20));
+    assert_eq!(take().await.len(), 1);
+}
