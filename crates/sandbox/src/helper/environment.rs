@@ -7,11 +7,9 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
-use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 use rustix::process::{
     DumpableBehavior, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
     set_parent_process_death_signal, setsid, umask,
@@ -19,7 +17,8 @@ use rustix::process::{
 
 use super::cgroup::SELF;
 use super::confine;
-use super::proto::{FRAMED_FD, FromInit, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Start};
+use super::network;
+use super::proto::{FRAMED_FD, FromInit, Start};
 use super::root::{self, At, Failure, Host, Tree};
 use super::seccomp::Filter;
 use crate::{channel, sys};
@@ -78,7 +77,7 @@ fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at("close the process to others")?;
     rustix::system::sethostname(plan.start.id.as_bytes()).at("set the host name")?;
     umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let listeners = network(plan.start.reaches_kiln).at("make the network")?;
+    let listeners = network::make(plan.start.reach).at("make the network")?;
     no_more_namespaces();
     let tmp = root::enter(plan.host, &plan.trees, plan.start.tmp_bytes, &plan.start.id)?;
     let runtime = launch(plan)?;
@@ -90,25 +89,6 @@ fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
     drop((tmp, listeners));
     close_up(plan).at("shrink the first process")?;
     Ok(runtime)
-}
-
-/// Loopback with the link-local address, and the listeners that the server will serve.
-fn network(reaches_kiln: bool) -> io::Result<Vec<TcpListener>> {
-    let socket = socket_with(
-        AddressFamily::INET,
-        SocketType::DGRAM,
-        SocketFlags::CLOEXEC,
-        None,
-    )?;
-    sys::loopback_up(socket.as_fd(), LINK_LOCAL)?;
-    let mut listeners = vec![TcpListener::bind((LINK_LOCAL, RUNTIME_API_PORT))?];
-    if reaches_kiln {
-        listeners.push(TcpListener::bind((LINK_LOCAL, KILN_PORT))?);
-    }
-    for listener in &listeners {
-        listener.set_nonblocking(true)?;
-    }
-    Ok(listeners)
 }
 
 /// Nobody in here may make user namespaces. Seccomp refuses it too; this holds if that fails.

@@ -13,6 +13,8 @@ use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::process::{WaitId, WaitIdOptions, getegid, geteuid, waitid};
 
 use super::confine::{FUNCTION_GID, FUNCTION_UID};
+use super::network;
+use super::proto::Reach;
 use super::root;
 use crate::sys::{self, Side};
 
@@ -98,8 +100,9 @@ impl Identity {
         fs::write(format!("/proc/{pid}/gid_map"), gids)
     }
 
-    /// Makes one empty environment, to find out before anybody needs one.
-    pub(super) fn try_out(&self) -> Result<(), String> {
+    /// Makes one empty environment, to find out before anybody needs one. Tells whether the full
+    /// network is to be had.
+    pub(super) fn try_out(&self) -> Result<bool, String> {
         let (go, hold) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
         match sys::clone_into(NAMESPACES, None) {
@@ -118,7 +121,8 @@ impl Identity {
                     .and_then(|s| s.exit_status());
                 mapped.map_err(|e| format!("map ids: {e}"))?;
                 match status {
-                    Some(0) => Ok(()),
+                    Some(0) => Ok(true),
+                    Some(NO_FULL_NETWORK) => Ok(false),
                     Some(MOUNT_REFUSED) => Err("mounting in a user namespace is refused: \
                         on Ubuntu set sysctl kernel.apparmor_restrict_unprivileged_userns=0; \
                         in a container allow unmasked /proc"
@@ -137,15 +141,21 @@ impl Identity {
 }
 
 const MOUNT_REFUSED: i32 = 3;
+const NO_FULL_NETWORK: i32 = 4;
 
 /// The steps of an environment that hosts are known to refuse. Gives the exit code.
 fn try_inside(go: &OwnedFd) -> i32 {
     if !matches!(rustix::io::read(go, &mut [0; 1][..]), Ok(1)) {
         return 2;
     }
-    match root::new_proc() {
-        Ok(_) => 0,
-        Err(_) => MOUNT_REFUSED,
+    let everything = Reach {
+        kiln: true,
+        full: true,
+    };
+    match (root::new_proc(), network::make(everything)) {
+        (Err(_), _) => MOUNT_REFUSED,
+        (Ok(_), Err(_)) => NO_FULL_NETWORK,
+        (Ok(_), Ok(_)) => 0,
     }
 }
 

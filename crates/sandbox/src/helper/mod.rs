@@ -15,13 +15,15 @@ mod cgroup;
 mod confine;
 mod environment;
 mod identity;
+mod netlink;
+mod network;
 mod proto;
 mod root;
 mod seccomp;
 
 pub(crate) use proto::{
-    Cgroups, Event, FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Request,
-    Start,
+    Cgroups, Event, FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Reach,
+    Request, Start,
 };
 
 use std::collections::BTreeMap;
@@ -88,6 +90,7 @@ struct Helper {
     filter: Filter,
     slots: Slots,
     environments: BTreeMap<String, Environment>,
+    full_network: bool,
 }
 
 fn serve() -> io::Result<()> {
@@ -112,6 +115,7 @@ fn serve() -> io::Result<()> {
                 cgroups: Cgroups::default(),
                 cgroup_notes: Vec::new(),
                 landlock_abi: sys::landlock_abi(),
+                full_network: false,
             };
             return channel::send(&control, &Event::Hello(hello), &[]).map_err(io::Error::other);
         }
@@ -139,7 +143,7 @@ impl Helper {
     fn open(control: OwnedFd) -> Result<Helper, String> {
         let run = Run::open(&run_name());
         let identity = Identity::take()?;
-        identity.try_out()?;
+        let full_network = identity.try_out()?;
         Ok(Helper {
             control,
             run,
@@ -148,6 +152,7 @@ impl Helper {
             host: Host::look(),
             filter: Filter::compile().map_err(|e| format!("system call filter: {e}"))?,
             environments: BTreeMap::new(),
+            full_network,
         })
     }
 
@@ -158,6 +163,7 @@ impl Helper {
             cgroups: self.run.info.clone(),
             cgroup_notes: self.run.notes.clone(),
             landlock_abi: sys::landlock_abi(),
+            full_network: self.full_network,
         }
     }
 

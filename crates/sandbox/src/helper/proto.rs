@@ -25,7 +25,16 @@ pub(crate) struct Start {
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
     pub(crate) memory_bytes: u64,
     pub(crate) tmp_bytes: u64,
-    pub(crate) reaches_kiln: bool,
+    pub(crate) reach: Reach,
+}
+
+/// What an environment reaches besides the Runtime API.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reach {
+    /// Kiln's own endpoint.
+    pub(crate) kiln: bool,
+    /// What the host reaches.
+    pub(crate) full: bool,
 }
 
 /// Helper to server.
@@ -58,6 +67,8 @@ pub(crate) struct Hello {
     pub(crate) cgroup_notes: Vec<String>,
     /// 0 if the kernel has none.
     pub(crate) landlock_abi: u8,
+    /// Whether an environment can have the full network.
+    pub(crate) full_network: bool,
 }
 
 /// Where the cgroups of this run are; an environment's is a directory named by its id in each.
@@ -86,8 +97,9 @@ impl Cgroups {
 /// First process of an environment to server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromInit {
-    /// The runtime was started. With the mount of `/tmp`, the listener of the Runtime API, and that
-    /// of Kiln's endpoint if the environment reaches it.
+    /// The runtime was started. With the mount of `/tmp`, the listener of the Runtime API, that of
+    /// Kiln's endpoint if the environment reaches it, and if it reaches all: the listener to which
+    /// outgoing connections come and the socket to which name lookups come.
     Started,
     /// Making the environment failed at this step.
     Failed { step: String, errno: i32 },

@@ -21,6 +21,7 @@ use rustix::mount::{
 use rustix::process::{chdir, fchdir, getcwd, pivot_root};
 
 use super::confine::{FUNCTION_GID, FUNCTION_UID};
+use super::proto::LINK_LOCAL;
 use crate::sys;
 
 const READ_ONLY: MountAttrFlags = MountAttrFlags::from_bits_retain(1 | 2 | 4); // ro, nosuid, nodev
@@ -402,7 +403,7 @@ fn skeleton(root: &OwnedFd, host: &Host, hostname: &str) -> Result<(), Failure> 
             "etc/protocols",
             "ip 0 IP\nicmp 1 ICMP\ntcp 6 TCP\nudp 17 UDP\n",
         ),
-        ("etc/resolv.conf", ""),
+        ("etc/resolv.conf", &format!("nameserver {LINK_LOCAL}\n")),
         ("etc/shells", "/bin/sh\n/bin/bash\n"),
     ] {
         write_file(root, path, content.as_bytes()).at(format!("write /{path}"))?;

@@ -35,8 +35,8 @@ pub(super) struct Body {
     exit: Option<Exit>,
     is_busy: bool,
     is_gone: bool,
-    /// Dropping it ends the relay.
-    relay: Option<oneshot::Sender<()>>,
+    /// Dropping them ends what carries connections out of the environment.
+    guards: Vec<oneshot::Sender<()>>,
 }
 
 impl Body {
@@ -61,7 +61,7 @@ impl Body {
             exit: None,
             is_busy: true,
             is_gone: false,
-            relay: None,
+            guards: Vec::new(),
         })
     }
 
@@ -86,9 +86,9 @@ impl Body {
     }
 
     /// Resolves when the environment is gone.
-    pub(super) fn relay_guard(&mut self) -> oneshot::Receiver<()> {
+    pub(super) fn guard(&mut self) -> oneshot::Receiver<()> {
         let (guard, gone) = oneshot::channel();
-        self.relay = Some(guard);
+        self.guards.push(guard);
         gone
     }
 
@@ -103,7 +103,7 @@ impl Body {
             self.kill();
             self.link.stop(&self.id).await;
             self.is_gone = true;
-            self.relay = None;
+            self.guards.clear();
             self.meter.meter_tmp(None);
         }
     }

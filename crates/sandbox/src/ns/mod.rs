@@ -6,6 +6,7 @@
 mod body;
 pub(crate) mod link;
 mod meter;
+mod outward;
 mod relay;
 pub(crate) mod report;
 
@@ -17,13 +18,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtime_api::Session;
+use runtime_api::{Session, SessionHandle};
 use tasks::Tasks;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, UdpSocket};
 
 use self::body::Body;
 use self::link::{Link, Refusal};
-use crate::helper::{FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Start};
+use crate::helper::{
+    FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Reach, Start,
+};
 use crate::output::{Streams, pipe};
 use crate::running::Running;
 use crate::{Environment, EnvironmentSpec, Isolation, Network, Sandbox, StartError, channel};
@@ -117,6 +120,30 @@ impl Namespaces {
         Ok(link.clone())
     }
 
+    /// Starts serving the listeners of a new environment.
+    fn serve(&self, made: &mut Made, reach: Reach) -> Result<SessionHandle, StartError> {
+        let mut fds = std::mem::take(&mut made.listeners).into_iter();
+        let mut next = || fds.next().ok_or_else(|| backend("a listener is missing"));
+        let tcp = |fd: OwnedFd| TcpListener::from_std(fd.into()).map_err(backend);
+        let (session, handle) = Session::new();
+        self.tasks
+            .spawn("runtime-api", session.serve(tcp(next()?)?));
+        if let (true, Some(endpoint)) = (reach.kiln, self.config.endpoint) {
+            let (listener, gone) = (tcp(next()?)?, made.body.guard());
+            let relay = relay::serve(listener, endpoint, gone, self.tasks.clone());
+            self.tasks.spawn("kiln-relay", relay);
+        }
+        if reach.full {
+            let (listener, gone) = (tcp(next()?)?, made.body.guard());
+            let carry = outward::connections(listener, gone, self.tasks.clone());
+            self.tasks.spawn("outward-connections", carry);
+            let socket = UdpSocket::from_std(next()?.into()).map_err(backend)?;
+            let lookups = outward::lookups(socket, made.body.guard(), self.tasks.clone());
+            self.tasks.spawn("outward-lookups", lookups);
+        }
+        Ok(handle)
+    }
+
     /// Asks the helper, and once more another one if it died over that or just before.
     async fn ask_helper(
         &self,
@@ -197,7 +224,7 @@ fn not_started(said: FromInit, path: String) -> StartError {
 }
 
 /// Takes the spec apart; refuses what could not be a file or host name.
-fn start_of(spec: &EnvironmentSpec, reaches_kiln: bool) -> Result<Start, StartError> {
+fn start_of(spec: &EnvironmentSpec, reach: Reach) -> Result<Start, StartError> {
     let id_is_fine = (1..=ID_CHARS_MAX).contains(&spec.id.len())
         && spec
             .id
@@ -229,7 +256,7 @@ fn start_of(spec: &EnvironmentSpec, reaches_kiln: bool) -> Result<Start, StartEr
             .collect(),
         memory_bytes: spec.memory.bytes(),
         tmp_bytes: spec.ephemeral.bytes(),
-        reaches_kiln,
+        reach,
     })
 }
 
@@ -247,30 +274,18 @@ impl Sandbox for Namespaces {
     async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError> {
         let clock = self.tasks.clock().clone();
         let begin = clock.monotonic();
-        let endpoint = self
-            .config
-            .endpoint
-            .filter(|_| spec.network != Network::None);
-        let start = start_of(&spec, endpoint.is_some())?;
+        let reach = Reach {
+            kiln: self.config.endpoint.is_some() && spec.network != Network::None,
+            full: spec.network == Network::Full,
+        };
+        if reach.full && !self.hello().full_network {
+            return Err(backend("this host cannot give functions the full network"));
+        }
+        let start = start_of(&spec, reach)?;
         let made = clock.timeout(SETUP_MAX, self.make(start)).await;
         let mut made = made.map_err(|_| backend("making the environment took too long"))??;
         let started = clock.monotonic();
-        let mut listeners = made
-            .listeners
-            .into_iter()
-            .map(|fd| TcpListener::from_std(std::net::TcpListener::from(fd)).map_err(backend));
-        let api = listeners
-            .next()
-            .ok_or_else(|| backend("no listener came"))??;
-        let (session, handle) = Session::new();
-        self.tasks.spawn("runtime-api", session.serve(api));
-        if let (Some(listener), Some(endpoint)) = (listeners.next(), endpoint) {
-            let stop = made.body.relay_guard();
-            self.tasks.spawn(
-                "kiln-relay",
-                relay::serve(listener?, endpoint, stop, self.tasks.clone()),
-            );
-        }
+        let handle = self.serve(&mut made, reach)?;
         made.body.limit_to(spec.memory);
         let streams = Streams::new(made.text, made.framed, spec.output.clone(), clock.clone())
             .map_err(backend)?;

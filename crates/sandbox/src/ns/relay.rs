@@ -9,10 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Most connections of one environment at a time; further ones wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 64;
+pub(super) const CONNECTIONS_MAX: usize = 64;
 
 /// After a failed accept, so that a lack of descriptors does not become a busy loop.
-const PAUSE: Duration = Duration::from_millis(50);
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// Runs until the environment is `gone`.
 pub(super) async fn serve(
@@ -43,11 +43,18 @@ pub(super) async fn serve(
     }
 }
 
-async fn carry(mut inside: TcpStream, endpoint: SocketAddr) {
-    // Either side closing ends both; there is nobody to tell an error to.
-    if let Ok(mut outside) = TcpStream::connect(endpoint).await {
-        let _ = inside.set_nodelay(true);
-        let _ = outside.set_nodelay(true);
-        let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
+async fn carry(inside: TcpStream, endpoint: SocketAddr) {
+    // If Kiln does not listen, closing tells it.
+    if let Ok(outside) = TcpStream::connect(endpoint).await {
+        splice(inside, outside).await;
     }
+}
+
+/// Copies both ways until both sides are done or one fails.
+pub(super) async fn splice(mut inside: TcpStream, mut outside: TcpStream) {
+    // Without it small messages wait for each other, nothing worse.
+    let _ = inside.set_nodelay(true);
+    let _ = outside.set_nodelay(true);
+    // Either side failing closes both; there is nobody else to tell.
+    let _ = tokio::io::copy_bidirectional(&mut inside, &mut outside).await;
 }

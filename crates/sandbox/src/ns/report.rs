@@ -6,7 +6,7 @@ pub(crate) const NAMESPACES: &str = "namespaces";
 
 /// Says what the helper found, limit by limit, with what would mend a lack.
 pub(crate) fn isolation(hello: &Hello) -> Isolation {
-    let mut items = vec![
+    let items = vec![
         enforced(
             NAMESPACES,
             "user, pid, mount, network, ipc, uts and cgroup, new for every environment",
@@ -29,10 +29,8 @@ pub(crate) fn isolation(hello: &Hello) -> Isolation {
             "network",
             "loopback only, the Runtime API and, if allowed, Kiln's own endpoint",
         ),
+        full_network(hello),
     ];
-    if let Some(item) = full_network() {
-        items.push(item);
-    }
     Isolation {
         backend: if hello.rootless {
             "ns (rootless)".to_owned()
@@ -154,10 +152,17 @@ fn processes(hello: &Hello) -> Enforcement {
     }
 }
 
-fn full_network() -> Option<Enforcement> {
-    Some(item(
-        "full network",
-        LimitState::Missing,
-        "an environment that asks for the host's network gets Kiln's endpoint only",
-    ))
+fn full_network(hello: &Hello) -> Enforcement {
+    if hello.full_network {
+        enforced(
+            "full network",
+            "if allowed: TCP and name lookups, carried out by the server; not the host's loopback",
+        )
+    } else {
+        item(
+            "full network",
+            LimitState::Missing,
+            "the kernel lacks nf_tables with NAT; load nft_redir and nft_chain_nat",
+        )
+    }
 }

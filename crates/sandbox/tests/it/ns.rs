@@ -410,3 +410,49 @@ fn a_program_that_is_no_helper_is_told_apart() {
         "{item:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_full_network_is_that_of_the_host_but_not_its_loopback() {
+    let Some(bench) = namespaces(None).await else {
+        return;
+    };
+    let isolation = bench.sandbox.isolation();
+    let full = isolation.items.iter().find(|i| i.what == "full network");
+    let mut spec = bench.spec(&[]);
+    spec.network = Network::Full;
+    if full.unwrap().state == LimitState::Missing {
+        eprintln!("skipped: {}", full.unwrap().detail);
+        bench.start_fails(spec).await;
+        return;
+    }
+    let host = TcpListener::bind("0.0.0.0:0").await.unwrap();
+    let port = host.local_addr().unwrap().port();
+    bench.tasks.spawn("host", async move {
+        while let Ok((mut stream, _)) = host.accept().await {
+            stream.write_all(b"hello").await.unwrap();
+        }
+    });
+    let mut env = bench.sandbox.start(spec).await.unwrap();
+    // Inside, the function's own loopback is its own; nothing listens there.
+    let own = told(&mut env, &format!("connect 127.0.0.1:{port}")).await;
+    assert!(own.contains("refused"), "{own}");
+    let link = told(&mut env, &format!("connect 169.254.169.254:{port}")).await;
+    assert!(link.starts_with("connected, then "), "{link}");
+    match own_address() {
+        Some(ip) => {
+            let said = told(&mut env, &format!("connect {ip}:{port}")).await;
+            assert_eq!(said, "connected hello");
+        }
+        None => eprintln!("this host has no address but loopback; nothing to reach"),
+    }
+    env.stop().await;
+    bench.sandbox.shutdown(LONG).await;
+}
+
+/// An address of this host that is not loopback. Asks the routing table; sends nothing.
+fn own_address() -> Option<std::net::IpAddr> {
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("203.0.113.1:9").ok()?;
+    let ip = socket.local_addr().ok()?.ip();
+    (!ip.is_loopback() && !ip.is_unspecified()).then_some(ip)
+}
