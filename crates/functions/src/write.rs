@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
-use model::{Architecture, FunctionRef, Published, Qualifier, Version};
+use model::{Architecture, FunctionRef, Published, Version};
 use store::{Expect, Op};
 use tasks::Time;
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::deployed::{LastUpdate, State};
 use crate::functions::not_found;
 use crate::index::{Claim, Entry, Key};
-use crate::records::{ConfigRecord, DeployedRecord, FunctionRecord, RetiredRecord, VersionRecord};
+use crate::records::{ConfigRecord, DeployedRecord, FunctionRecord, VersionRecord};
 use crate::settle::Unsettled;
 use crate::{Change, Code, Config, Deployed, Error, Functions};
 
@@ -55,9 +55,7 @@ pub struct NewVersion {
 }
 
 /// The most tags of one function.  [Lambda guide: tags]
-const TAGS_MAX: usize = 50;
-/// Version records removed in one transaction.
-const REMOVED_AT_ONCE: usize = 90;
+pub(crate) const TAGS_MAX: usize = 50;
 
 impl Functions {
     /// Makes a function; durable when it returns, `Pending` for a moment after.
@@ -287,175 +285,6 @@ impl Functions {
         .await
     }
 
-    /// Removes a function with all its versions and aliases, or the one version that `f` names.
-    ///
-    /// # Errors
-    /// Fails for a version that an alias points to. Removing a version that is not there is fine.
-    pub async fn delete(&self, f: &FunctionRef) -> Result<(), Error> {
-        let (this, f) = (self.clone(), f.clone());
-        self.uncancelled(async move {
-            let key = Key::of(&f);
-            let _writer = this.writer(&key).lock().await;
-            let entry = this.0.index.get(&key).ok_or_else(|| not_found(&f))?;
-            match &f.qualifier {
-                Some(Qualifier::Version(number)) => {
-                    this.delete_version(&key, &entry, *number).await
-                }
-                _ => this.delete_function(&key, &entry).await,
-            }
-        })
-        .await
-    }
-
-    async fn delete_version(
-        &self,
-        key: &Key,
-        entry: &Entry,
-        number: Published,
-    ) -> Result<(), Error> {
-        let Some(version) = entry.versions.get(&number) else {
-            return Ok(());
-        };
-        let aliases: Vec<String> = entry
-            .aliases
-            .values()
-            .filter(|a| a.version == Some(number) || a.weight.is_some_and(|(n, _)| n == number))
-            .map(|a| a.name.to_string())
-            .collect();
-        if !aliases.is_empty() {
-            return Err(Error::UsedByAliases { aliases });
-        }
-        let number_text = number_key(number);
-        let [account, region, name] = key.parts();
-        let parts = [account, region, name, &number_text];
-        let policy = number.to_string();
-        let ops = vec![
-            self.0.tables.versions.delete_op(&parts, Expect::Any),
-            self.policy_gone(key, &policy),
-        ];
-        self.0.tables.versions.txn(ops).await?;
-        let mut next = entry.clone();
-        next.versions.remove(&number);
-        next.policies.remove(&policy);
-        self.0.index.put(key, next);
-        self.announce(Change::Retired(version.clone()));
-        Ok(())
-    }
-
-    async fn delete_function(&self, key: &Key, entry: &Entry) -> Result<(), Error> {
-        let tables = &self.0.tables;
-        let mut ops = vec![
-            tables
-                .functions
-                .delete_op(&key.parts(), Expect::At(entry.rev)),
-        ];
-        // Small functions go at once. The rest of a large one is removed after its own record, now or,
-        // after a crash, at the next start.
-        let mut left = self.leftovers(key, entry);
-        let later = left.split_off(left.len().min(REMOVED_AT_ONCE));
-        if entry.last_version > 0 || !later.is_empty() {
-            let retired = RetiredRecord {
-                last_version: entry.last_version.max(1),
-            };
-            ops.push(tables.retired.put_op(&key.parts(), &retired, Expect::Any)?);
-        }
-        ops.extend(left);
-        tables.functions.txn(ops).await?;
-        self.0.index.remove(key);
-        self.announce(Change::Retired(entry.running.clone()));
-        for version in entry.versions.values() {
-            self.announce(Change::Retired(version.clone()));
-        }
-        for chunk in later.chunks(REMOVED_AT_ONCE) {
-            tables.functions.txn(chunk.to_vec()).await?;
-        }
-        Ok(())
-    }
-
-    fn leftovers(&self, key: &Key, entry: &Entry) -> Vec<Op> {
-        let tables = &self.0.tables;
-        let [account, region, name] = key.parts();
-        let versions = entry.versions.keys().map(|n| {
-            let parts = [account, region, name, &number_key(*n)];
-            tables.versions.delete_op(&parts, Expect::Any)
-        });
-        let aliases = entry.aliases.keys().map(|a| self.alias_gone(key, a));
-        let policies = entry
-            .policies
-            .keys()
-            .map(|name| self.policy_gone(key, name));
-        aliases.chain(policies).chain(versions).collect()
-    }
-
-    /// Adds and replaces tags.
-    pub async fn tag(&self, f: &FunctionRef, tags: BTreeMap<String, String>) -> Result<(), Error> {
-        self.edit_facts(f, move |entry| {
-            let mut all = (*entry.tags).clone();
-            all.extend(tags);
-            if all.len() > TAGS_MAX {
-                return Err(Error::TooManyTags { max: TAGS_MAX });
-            }
-            entry.tags = Arc::new(all);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Removes tags; a key that is not there is fine.
-    pub async fn untag(&self, f: &FunctionRef, keys: Vec<String>) -> Result<(), Error> {
-        self.edit_facts(f, move |entry| {
-            let mut all = (*entry.tags).clone();
-            keys.iter().for_each(|key| drop(all.remove(key)));
-            entry.tags = Arc::new(all);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Sets or clears reserved concurrency.
-    pub async fn reserve(&self, f: &FunctionRef, reserved: Option<u32>) -> Result<(), Error> {
-        self.edit_facts(f, move |entry| {
-            entry.reserved = reserved;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Lets loops of invocations run, or has them ended.
-    pub async fn allow_recursion(&self, f: &FunctionRef, is_allowed: bool) -> Result<(), Error> {
-        self.edit_facts(f, move |entry| {
-            entry.allows_recursion = is_allowed;
-            Ok(())
-        })
-        .await
-    }
-
-    /// Changes what belongs to a function but not to its versions. `$LATEST` gets a new revision.
-    async fn edit_facts(
-        &self,
-        f: &FunctionRef,
-        edit: impl FnOnce(&mut Entry) -> Result<(), Error> + Send + 'static,
-    ) -> Result<(), Error> {
-        let (this, f) = (self.clone(), f.clone());
-        self.uncancelled(async move {
-            let key = Key::of(&f);
-            let _writer = this.writer(&key).lock().await;
-            let entry = this.0.index.get(&key).ok_or_else(|| not_found(&f))?;
-            let mut next = (*entry).clone();
-            edit(&mut next)?;
-            let revision = this.0.tasks.ids().uuid();
-            match &mut next.pending {
-                Some(pending) => *pending = Arc::new(pending.revised(revision)),
-                None => next.running = Arc::new(next.running.revised(revision)),
-            }
-            let op = this.function_op(&key, &next, Expect::At(entry.rev))?;
-            next.rev = this.0.tables.functions.txn(vec![op]).await?;
-            this.0.index.put(&key, next);
-            Ok(())
-        })
-        .await
-    }
-
     /// A new state of `key`; of `$LATEST` if `former` is what it replaces.
     fn deploy(
         &self,
@@ -528,7 +357,12 @@ impl Functions {
         Ok(version)
     }
 
-    fn function_op(&self, key: &Key, entry: &Entry, expect: Expect) -> Result<Op, Error> {
+    pub(crate) fn function_op(
+        &self,
+        key: &Key,
+        entry: &Entry,
+        expect: Expect,
+    ) -> Result<Op, Error> {
         let record = FunctionRecord {
             account: key.account.to_string(),
             region: key.region.to_string(),

@@ -13,7 +13,7 @@ use super::{Code, CodeError};
 
 /// Unpacked code in `<data>/code/<digest>`, and the zips as blobs.
 ///
-/// A directory comes before its blob and goes before it, so what a crash leaves behind is a directory
+/// A directory comes before its blob and goes after it, so what a crash leaves behind is a directory
 /// that the sweeper finds. One digest is worked on by one task at a time.
 #[derive(Clone)]
 pub(crate) struct CodeStore(Arc<Inner>);
@@ -150,16 +150,17 @@ impl CodeStore {
     }
 
     async fn remove(&self, digest: Digest) -> Result<(), CodeError> {
+        match self.0.blobs.delete(&digest).await {
+            Ok(()) | Err(StoreError::NoSuchBlob(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
         let (dir, doomed) = (self.dir(digest), self.scratch());
         self.blocking(move || {
             fs::rename(dir, &doomed)?;
             remove_tree(&doomed)
         })
         .await??;
-        match self.0.blobs.delete(&digest).await {
-            Ok(()) | Err(StoreError::NoSuchBlob(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        Ok(())
     }
 
     async fn unpack(&self, digest: Digest, zip: Bytes) -> Result<(), CodeError> {

@@ -244,3 +244,70 @@ async fn a_dry_run_checks_and_keeps_nothing() {
         before.revision
     );
 }
+
+/// A generator of small numbers that a seed replays.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+}
+
+#[tokio::test]
+async fn no_damaged_zip_gets_out_of_its_folder_or_leaves_anything_behind() {
+    let seed = std::env::var("KILN_SEED").map_or(1, |s| s.parse().unwrap());
+    println!("KILN_SEED={seed}");
+    let w = World::new().await;
+    let f = w.active("f").await;
+    let whole = built(|z| {
+        z.add_directory("lib/", options()).unwrap();
+        z.start_file("lib/aa", options().unix_permissions(0o755))
+            .unwrap();
+        z.write_all(&b"some text ".repeat(50)).unwrap();
+        z.add_symlink("lib/bb", "aa", options()).unwrap();
+        z.start_file("../cc".replace("..", "dd"), options())
+            .unwrap();
+        z.write_all(b"x").unwrap();
+    });
+    let words: [&[u8]; 6] = [b"../", b"/", b"\0", b"PK\x01\x02", &[0xff; 8], b"lib/bb/x"];
+    let mut dice = Dice(seed);
+    let mut refused = 0;
+    for _ in 0..600 {
+        let mut bytes = whole.to_vec();
+        for _ in 0..=dice.roll(3) {
+            let at = dice.roll(bytes.len());
+            match dice.roll(4) {
+                0 => bytes[at] = u8::try_from(dice.roll(256)).unwrap(),
+                1 => bytes.truncate(at.max(1)),
+                2 => drop(bytes.splice(at..at, whole[..at.min(whole.len())].iter().copied())),
+                _ => {
+                    let word = words[dice.roll(words.len())];
+                    let end = (at + word.len()).min(bytes.len());
+                    bytes.splice(at..end, word.iter().copied());
+                }
+            }
+        }
+        match w
+            .functions
+            .try_code(&f, &new_code(bytes.clone().into()))
+            .await
+        {
+            Ok(_) => {
+                let name = format!("g{}", dice.0);
+                w.functions.create(new(&name, bytes.into())).await.unwrap();
+            }
+            Err(Error::Code(_)) => refused += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(refused > 200, "{refused} of 600 were refused");
+    let outside = std::fs::read_dir(w.folder.path()).unwrap().count();
+    assert_eq!(outside, 1, "only the folder of the code is there");
+    let scratch = w.folder.path().join("code/.scratch");
+    assert_eq!(std::fs::read_dir(scratch).unwrap().count(), 0);
+}

@@ -353,3 +353,24 @@ async fn more_functions_than_can_wait_to_settle_are_created_at_once() {
     }
     assert!(idle > 0, "the line was never full");
 }
+
+#[tokio::test]
+async fn more_functions_than_the_settler_queues_can_be_made_at_once() {
+    let w = World::new().await;
+    let code = zip(&[("a.py", "1")]);
+    for n in 0..1_100 {
+        let new = new(&format!("f{n}"), code.clone());
+        let mut made = Box::pin(w.functions.create(new));
+        loop {
+            tokio::select! {
+                biased;
+                made = &mut made => break drop(made.unwrap()),
+                () = tokio::task::yield_now() => {}
+            }
+            if n > 1_000 {
+                w.clock.advance(crate::world::SETTLE);
+            }
+        }
+    }
+    w.settle("f1099").await;
+}

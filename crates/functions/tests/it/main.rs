@@ -1,6 +1,11 @@
 //! Functions on the simulated store and a real folder for code.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods
+)]
 
 mod aliases;
 mod code;
