@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that a change must pass, cheapest first.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -199,12 +200,18 @@ fn e2e(root: &Path, target: &Path, arguments: &[String]) -> Outcome {
     let path =
         std::env::join_paths(std::iter::once(venv.bin()).chain(std::env::split_paths(&path)))
             .context("PATH cannot be extended")?;
+    // Its output passes through us, so it cannot see the terminal itself.
+    let colour = if std::io::stdout().is_terminal() {
+        "--color=yes"
+    } else {
+        "--color=no"
+    };
     let mut command = Command::new(venv.python());
     command
         .current_dir(root.join("e2e"))
         .env("KILN_BIN", target.join("release/kiln"))
         .env("PATH", path)
-        .args(["-m", "pytest", "-n", E2E_WORKERS, "--color=yes"])
+        .args(["-m", "pytest", "-n", E2E_WORKERS, colour])
         .args(arguments);
     step::passes_tests(command)
 }
