@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -37,7 +37,8 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<()> {
     let back =
         seconds(&args.since).with_context(|| format!("{} is no span of time", args.since))?;
     let mut from = client.clock().now().unix_millis() - back * 1_000;
-    let mut seen: BTreeSet<String> = BTreeSet::new();
+    // Events at the end of what was shown: the next look begins there and sees them again.
+    let mut seen: BTreeMap<String, i64> = BTreeMap::new();
     loop {
         let mut token: Option<String> = None;
         for _ in 0..PAGES_MAX {
@@ -69,7 +70,7 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<()> {
                     .get("eventId")
                     .map(Value::to_string)
                     .unwrap_or_default();
-                if seen.insert(id) {
+                if seen.insert(id, at).is_none() {
                     print(event, at, args.to.json);
                     from = from.max(at);
                 }
@@ -82,7 +83,8 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<()> {
                 break;
             }
         }
-        if !args.follow {
+        seen.retain(|_, at| *at >= from);
+        if !args.follow || show::is_closed() {
             return Ok(());
         }
         client.clock().sleep(FOLLOW_PAUSE).await;

@@ -1,8 +1,9 @@
 //! How commands print: colours on a terminal, plain text elsewhere.
+//!
+//! A reader that goes away, as `head` does, is no error: the rest of the output is dropped.
 
-#![allow(clippy::print_stdout, clippy::print_stderr)] // printing is what this file is for
-
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Layers;
 
@@ -30,19 +31,32 @@ pub(crate) fn paint(tone: Tone, text: &str) -> String {
     format!("\x1b[{code}m{text}\x1b[0m")
 }
 
+/// Whether standard output went away.
+static IS_CLOSED: AtomicBool = AtomicBool::new(false);
+
 pub(crate) fn line(text: &str) {
-    println!("{text}");
+    bytes(format!("{text}\n").as_bytes());
+}
+
+pub(crate) fn bytes(all: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(all).and_then(|()| out.flush()).is_err() {
+        IS_CLOSED.store(true, Ordering::Relaxed);
+    }
+}
+
+/// For commands that print without end: nobody reads any more.
+pub(crate) fn is_closed() -> bool {
+    IS_CLOSED.load(Ordering::Relaxed)
 }
 
 pub(crate) fn json(value: &serde_json::Value) {
-    println!(
-        "{}",
-        serde_json::to_string_pretty(value).unwrap_or_default()
-    );
+    line(&serde_json::to_string_pretty(value).unwrap_or_default());
 }
 
 pub(crate) fn note(text: &str) {
-    eprintln!("{text}");
+    // There is nobody else to tell that nobody listens.
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 pub(crate) fn error(error: &anyhow::Error) {
@@ -52,9 +66,9 @@ pub(crate) fn error(error: &anyhow::Error) {
     } else {
         ("", "")
     };
-    eprintln!("{on}error:{off} {error}");
+    note(&format!("{on}error:{off} {error}"));
     for cause in error.chain().skip(1) {
-        eprintln!("  because: {cause}");
+        note(&format!("  because: {cause}"));
     }
 }
 
@@ -78,7 +92,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) {
             text.extend(std::iter::repeat_n(' ', width + 2 - cell.chars().count()));
         }
         let text = text.trim_end();
-        println!("{}", tone.map_or(text.to_owned(), |tone| paint(tone, text)));
+        line(&tone.map_or(text.to_owned(), |tone| paint(tone, text)));
     };
     print(
         &head.iter().map(|h| (*h).to_owned()).collect::<Vec<_>>(),
