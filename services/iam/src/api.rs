@@ -389,6 +389,7 @@ pub(crate) struct UserShape {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct CreateUserRequest {
+    pub(crate) permissions_boundary: Option<String>,
     pub(crate) user_name: String,
     pub(crate) path: Option<String>,
     pub(crate) tags: Option<Vec<Tag>>,

@@ -21,6 +21,9 @@ pub(crate) enum Fault {
     DeleteConflict(String),
     #[error("{0}")]
     AccessDenied(String),
+    /// A part of a built operation that Kiln lacks; better refused than forgotten.
+    #[error("Kiln has not built {0} yet; docs/coverage.md lists what it has")]
+    NotBuilt(&'static str),
     /// Somebody else changed the entity between reading and writing, again and again.
     #[error(
         "The request was rejected because multiple requests to change this object were submitted simultaneously."
@@ -82,6 +85,7 @@ impl From<Fault> for wire::Fault {
             Fault::DeleteConflict(_) => ("DeleteConflict", 409),
             Fault::AccessDenied(_) => ("AccessDenied", 403),
             Fault::ConcurrentModification => ("ConcurrentModification", 409),
+            Fault::NotBuilt(_) => return wire::Fault::server("NotImplementedException", 501, text),
             Fault::Store(error) => return wire::Fault::internal(format!("iam: {error}")),
         };
         wire::Fault::client(code, status, text)

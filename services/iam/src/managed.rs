@@ -29,7 +29,7 @@ pub(crate) fn find(arn: &str) -> Option<&'static Managed> {
 }
 
 /// In the order of their names.
-pub(crate) static ALL: [Managed; 11] = [
+pub(crate) static ALL: [Managed; 13] = [
     Managed {
         name: "AWSLambdaBasicDurableExecutionRolePolicy",
         path: "/service-role/",
@@ -59,6 +59,16 @@ pub(crate) static ALL: [Managed; 11] = [
         created_ms: 1_428_592_169_000, // 2015-04-09T15:09:29Z
         updated_ms: 1_428_592_169_000, // 2015-04-09T15:09:29Z
         document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["dynamodb:DescribeStream","dynamodb:GetRecords","dynamodb:GetShardIterator","dynamodb:ListStreams","logs:CreateLogGroup","logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}"#,
+    },
+    Managed {
+        name: "AWSLambdaExecute",
+        path: "/",
+        id: "ANPAJE5FX7FQZSU5XAKGO",
+        description: "Provides Put, Get access to S3 and full access to CloudWatch Logs.",
+        version: "v1",
+        created_ms: 1_423_248_046_000, // 2015-02-06T18:40:46Z
+        updated_ms: 1_423_248_046_000, // 2015-02-06T18:40:46Z
+        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["logs:*"],"Resource":"arn:aws:logs:*:*:*"},{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws:s3:::*"}]}"#,
     },
     Managed {
         name: "AWSLambdaKinesisExecutionRole",
@@ -139,6 +149,16 @@ pub(crate) static ALL: [Managed; 11] = [
         created_ms: 1_535_497_233_000, // 2018-08-28T23:00:33Z
         updated_ms: 1_707_861_510_000, // 2024-02-13T21:58:30Z
         document: r#"{"Version":"2012-10-17","Statement":[{"Sid":"AWSXRayDaemonWriteAccess","Effect":"Allow","Action":["xray:PutTraceSegments","xray:PutTelemetryRecords","xray:GetSamplingRules","xray:GetSamplingTargets","xray:GetSamplingStatisticSummaries"],"Resource":["*"]}]}"#,
+    },
+    Managed {
+        name: "AdministratorAccess",
+        path: "/",
+        id: "ANPAIWMBCKSKIEE64ZLYK",
+        description: "Provides full access to AWS services and resources.",
+        version: "v1",
+        created_ms: 1_423_247_986_000, // 2015-02-06T18:39:46Z
+        updated_ms: 1_423_247_986_000, // 2015-02-06T18:39:46Z
+        document: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#,
     },
 ];
 

@@ -35,6 +35,9 @@ pub(crate) async fn create(
     let path = input.path.unwrap_or_else(|| "/".to_owned());
     check_path(&path)?;
     let tags = tags::checked(input.tags.unwrap_or_default())?;
+    if input.permissions_boundary.is_some() {
+        return Err(Fault::NotBuilt("permissions boundaries of users").into());
+    }
     if engine.all_users(cx.account()).await?.len() >= USERS_MAX {
         return Err(Fault::over_quota("UsersPerAccount", USERS_MAX).into());
     }

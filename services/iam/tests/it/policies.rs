@@ -274,7 +274,7 @@ async fn the_list_of_policies_keeps_to_its_filters() {
     assert_eq!(first.texts("Arn").len(), 5);
     let marker = first.text("Marker");
     let rest = iam.ok("ListPolicies", &[("Marker", &marker)]).await;
-    assert_eq!(rest.texts("Arn").len(), 7);
+    assert_eq!(rest.texts("Arn").len(), 9);
     iam.refused(
         "ListPolicies",
         &[("Scope", "Mine")],
