@@ -104,6 +104,10 @@ async fn handle(invoke: &Invoke, events: &EventQueue, event: &Leased) -> Result<
     let end = attempt(invoke, events, event, &stored).await?;
     let now = events.clock.now();
     let request = &stored.request;
+    if is_cut_off(invoke, &end) {
+        tracing::debug!(%request, "event left for the next start");
+        return events.queue.retry(&event.token, now).await;
+    }
     match verdict(
         &end,
         stored.failures,
@@ -130,6 +134,13 @@ async fn handle(invoke: &Invoke, events: &EventQueue, event: &Leased) -> Result<
     }
 }
 
+/// Whether the call may have failed because the server goes down and took its environment along: that
+/// is not held against the function.
+fn is_cut_off(invoke: &Invoke, end: &Result<Outcome, Refused>) -> bool {
+    let is_failure = !matches!(end, Ok(outcome) if outcome.function_error.is_none());
+    is_failure && invoke.0.tasks.stop().is_requested()
+}
+
 /// Runs the function while the lease is renewed.
 async fn attempt(
     invoke: &Invoke,
@@ -148,7 +159,11 @@ async fn attempt(
             biased;
             end = &mut run => return Ok(end),
             () = events.clock.sleep(RENEW) => {
-                events.queue.extend(&event.token, events.clock.now() + LEASE).await?;
+                let until = events.clock.now() + LEASE;
+                if let Err(error) = events.queue.extend(&event.token, until).await {
+                    // The call cannot be taken back. At worst it is made twice, which is allowed.
+                    tracing::warn!(message = %event.id.0, %error, "lease not renewed");
+                }
             }
         }
     }

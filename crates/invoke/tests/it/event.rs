@@ -108,3 +108,27 @@ async fn an_accepted_event_survives_a_power_cut() {
     assert_eq!(found.len(), 1);
     assert!(String::from_utf8_lossy(&found[0].body).contains(ID));
 }
+
+#[tokio::test]
+async fn a_call_that_the_stop_of_the_server_ended_does_not_count() {
+    let house = House::with_function(|fake| {
+        fake.answers(|_| Reply::success("null").after(Duration::from_secs(5)))
+    })
+    .await;
+    house.tasks.add(house.invoke.drain(queue(&house)));
+    queue(&house).accept(&event("f")).await.unwrap();
+    while house.fake.calls() == 0 {
+        tokio::task::yield_now().await;
+    }
+    house.tasks.request_stop();
+    house.invoke.shutdown(Duration::from_secs(1)).await;
+    let id = QueueId("lambda-events".to_owned());
+    while house.store.queue.depth(&id).await.unwrap().leased > 0 {
+        tokio::task::yield_now().await;
+    }
+    let kept = house.store.queue.take(&id, 9, Duration::ZERO).await;
+    let kept = kept.unwrap();
+    assert_eq!(kept.len(), 1, "due at once after the restart");
+    let body = String::from_utf8_lossy(&kept[0].body).into_owned();
+    assert!(body.contains("\"failures\":0"), "{body}");
+}
