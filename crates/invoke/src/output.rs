@@ -78,6 +78,12 @@ impl EnvironmentLog {
         self.send(lines);
     }
 
+    /// Sends everything that waits.
+    pub(crate) fn flush(&self) {
+        let lines = std::mem::take(&mut self.lock().waiting);
+        self.send(lines);
+    }
+
     /// Sends what waits if its first line is old.
     pub(crate) fn flush_old(&self, now_unix_ms: i64) {
         let mut state = self.lock();

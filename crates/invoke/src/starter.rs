@@ -171,18 +171,22 @@ impl Starter {
     /// Gives up a plan whose environment never lived.
     pub(crate) fn abandon(&self, planned: &Planned) {
         self.keys.revoke(&planned.keys.access_key);
+        planned.log.flush();
     }
 
     /// Stops an environment without making anybody wait for it.
     pub(crate) fn stop(&self, live: Live) {
-        self.keys.revoke(&live.keys.access_key);
-        self.tasks
-            .spawn("environment stop", live.environment.stop());
+        self.tasks.spawn("environment stop", self.stop_now(live));
     }
 
-    pub(crate) async fn stop_now(&self, live: Live) {
+    /// Its keys end at once.
+    pub(crate) fn stop_now(&self, live: Live) -> impl Future<Output = ()> + Send + use<> {
         self.keys.revoke(&live.keys.access_key);
-        live.environment.stop().await;
+        let (environment, log) = (live.environment, live.log);
+        async move {
+            environment.stop().await;
+            log.flush(); // what it printed after its last answer
+        }
     }
 
     /// `YYYY/MM/DD/[version]<32 hex>`; with a log group of the user's, the function's name goes

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use invoke::InvokeConfig;
 use model::Exit;
+use sandbox::OutputLine;
 use sandbox::fake::Reply;
 
 use crate::house::{House, config};
@@ -146,4 +147,18 @@ async fn variables_of_the_platform_win_and_those_of_the_user_arrive() {
     assert_eq!(value("_HANDLER"), "h");
     assert_eq!(value("AWS_EXECUTION_ENV"), "-", "not for provided runtimes");
     assert!(value("AWS_LAMBDA_LOG_STREAM_NAME").contains("[$LATEST]"));
+}
+
+#[tokio::test]
+async fn what_is_printed_after_the_last_answer_reaches_the_log() {
+    let house = House::with_function(|f| f).await;
+    house.call("f").await.unwrap();
+    house.fake.specs()[0].output.line(OutputLine {
+        unix_ms: 0,
+        message: "bye".to_owned(),
+        cut: false,
+    });
+    house.invoke.shutdown(Duration::from_secs(1)).await;
+    let lines = house.lines.0.lock().unwrap();
+    assert_eq!(lines.last().unwrap().1, "bye");
 }
