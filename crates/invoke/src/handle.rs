@@ -237,10 +237,18 @@ impl Inner {
                 pool.close()
             };
             retired.into_iter().for_each(|live| self.starter.stop(live));
-            if !current && pool.live() == 0 {
-                let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
-                pools.remove(&pool.deployed.generation);
+            if pool.live() == 0 {
+                self.forget(pool);
             }
+        }
+    }
+
+    /// Drops a pool without environments, unless a call is about to use it.
+    fn forget(&self, pool: Arc<Pool>) {
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        // The map and this function hold it; nobody can get hold of it while the map is locked.
+        if Arc::strong_count(&pool) == 2 && pool.live() == 0 {
+            pools.remove(&pool.deployed.generation);
         }
     }
 }

@@ -162,3 +162,14 @@ async fn what_is_printed_after_the_last_answer_reaches_the_log() {
     let lines = house.lines.0.lock().unwrap();
     assert_eq!(lines.last().unwrap().1, "bye");
 }
+
+#[tokio::test]
+async fn a_function_that_is_not_called_any_more_keeps_no_pool() {
+    let house = House::with_function(|f| f).await;
+    house.call("f").await.unwrap();
+    assert_eq!(house.invoke.pools().len(), 1);
+    settle(&house, |h| h.invoke.pools().is_empty()).await;
+    assert_eq!(house.fake.live(), 0);
+    house.call("f").await.unwrap();
+    assert_eq!(house.invoke.pools().len(), 1);
+}
