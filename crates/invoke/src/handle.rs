@@ -1,6 +1,7 @@
 //! The handle that callers hold, and its background work.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -103,6 +104,8 @@ pub(crate) struct Inner {
     pub(crate) tasks: Tasks,
     config: InvokeConfig,
     pools: RwLock<HashMap<u64, Arc<Pool>>>,
+    /// Set before the pools are closed: nothing is started any more.
+    is_shut: AtomicBool,
 }
 
 /// What the path needs from the rest of the process.
@@ -138,6 +141,7 @@ impl Invoke {
             tasks: parts.tasks.clone(),
             config,
             pools: RwLock::default(),
+            is_shut: AtomicBool::new(false),
         }));
         parts.tasks.add(Reaper {
             invoke: invoke.clone(),
@@ -164,8 +168,9 @@ impl Invoke {
         self.0.admission.running()
     }
 
-    /// Stops every environment. Calls that still run end as lost.
+    /// Stops every environment and starts none from now on. Calls that still run end as lost.
     pub async fn shutdown(&self, grace: Duration) {
+        self.0.is_shut.store(true, Ordering::SeqCst);
         let pools =
             std::mem::take(&mut *self.0.pools.write().unwrap_or_else(PoisonError::into_inner));
         let idle: Vec<Live> = pools.into_values().flat_map(|pool| pool.close()).collect();
@@ -199,6 +204,10 @@ impl Inner {
             .entry(deployed.generation)
             .or_insert_with(pool)
             .clone()
+    }
+
+    pub(crate) fn is_shut(&self) -> bool {
+        self.is_shut.load(Ordering::SeqCst)
     }
 
     fn snapshot(&self) -> Vec<Arc<Pool>> {

@@ -161,6 +161,10 @@ impl Run<'_> {
     }
 
     async fn start(&self) -> Result<Leased, Refused> {
+        if self.inner.is_shut() {
+            let detail = "the server is going down".to_owned();
+            return Err(Refused::Internal { detail });
+        }
         self.inner.make_room();
         let planned = self
             .inner

@@ -173,3 +173,11 @@ async fn a_function_that_is_not_called_any_more_keeps_no_pool() {
     house.call("f").await.unwrap();
     assert_eq!(house.invoke.pools().len(), 1);
 }
+
+#[tokio::test]
+async fn after_shutdown_nothing_is_started() {
+    let house = House::with_function(|f| f).await;
+    house.invoke.shutdown(Duration::from_secs(1)).await;
+    assert!(house.call("f").await.is_err());
+    assert_eq!(house.fake.started(), 0);
+}
