@@ -71,7 +71,8 @@ pub struct InitReport {
 /// What an environment is made of.
 #[derive(Clone)]
 pub struct EnvironmentSpec {
-    /// Unique among environments of this server; also its hostname and the name of its cgroup.
+    /// Unique among environments of this server; also the name of its cgroup. Letters, digits, `-`
+    /// and `_`, at most 64.
     pub id: String,
     /// The program inside the environment, first the path. `/var/task/bootstrap` and the like.
     pub argv: Vec<String>,

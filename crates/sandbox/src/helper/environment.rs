@@ -19,14 +19,14 @@ use super::cgroup::SELF;
 use super::confine;
 use super::network;
 use super::proto::{FRAMED_FD, FromInit, Start};
-use super::root::{self, At, Failure, Host, Tree};
+use super::root::{self, At, Failure, Tree};
 use super::seccomp::Filter;
+use super::template::HOST_NAME;
 use crate::{channel, sys};
 
 /// What the helper prepared for this environment.
 pub(super) struct Plan<'a> {
     pub(super) start: &'a Start,
-    pub(super) host: &'a Host,
     pub(super) trees: Vec<Tree>,
     /// The cgroups to enter.
     pub(super) groups: Vec<File>,
@@ -75,11 +75,12 @@ fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
     }
     set_parent_process_death_signal(Some(Signal::KILL)).at("tie the life to the helper's")?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at("close the process to others")?;
-    rustix::system::sethostname(plan.start.id.as_bytes()).at("set the host name")?;
+    let name = HOST_NAME.to_string();
+    rustix::system::sethostname(name.as_bytes()).at("set the host name")?;
     umask(rustix::fs::Mode::from_raw_mode(0o022));
     let listeners = network::make(plan.start.reach).at("make the network")?;
     no_more_namespaces();
-    let tmp = root::enter(plan.host, &plan.trees, plan.start.tmp_bytes, &plan.start.id)?;
+    let tmp = root::complete(&plan.trees, plan.start.tmp_bytes)?;
     let runtime = launch(plan)?;
     let mut fds: Vec<BorrowedFd<'_>> = vec![tmp.as_fd()];
     fds.extend(listeners.iter().map(AsFd::as_fd));

@@ -16,6 +16,7 @@ use super::confine::{FUNCTION_GID, FUNCTION_UID};
 use super::network;
 use super::proto::Reach;
 use super::root;
+use super::template::Template;
 use crate::sys::{self, Side};
 
 /// What every environment has of its own.
@@ -102,10 +103,10 @@ impl Identity {
 
     /// Makes one empty environment, to find out before anybody needs one. Tells whether the full
     /// network is to be had.
-    pub(super) fn try_out(&self) -> Result<bool, String> {
+    pub(super) fn try_out(&self, template: &Template) -> Result<bool, String> {
         let (go, hold) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
-        match sys::clone_into(NAMESPACES, None) {
+        match template.clone_into(None) {
             Ok(Side::Child) => {
                 drop(hold);
                 sys::exit_now(try_inside(&go));

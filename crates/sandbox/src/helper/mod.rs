@@ -20,6 +20,7 @@ mod network;
 mod proto;
 mod root;
 mod seccomp;
+mod template;
 
 pub(crate) use proto::{
     Cgroups, Event, FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Reach,
@@ -43,8 +44,8 @@ use rustix::process::{
 use self::cgroup::Run;
 use self::environment::Plan;
 use self::identity::{Identity, Slots};
-use self::root::Host;
 use self::seccomp::Filter;
+use self::template::Template;
 use crate::channel::{self, ChannelError};
 use crate::sys::{self, Side};
 
@@ -86,7 +87,7 @@ struct Helper {
     control: OwnedFd,
     run: Run,
     identity: Identity,
-    host: Host,
+    template: Template,
     filter: Filter,
     slots: Slots,
     environments: BTreeMap<String, Environment>,
@@ -143,13 +144,14 @@ impl Helper {
     fn open(control: OwnedFd) -> Result<Helper, String> {
         let run = Run::open(&run_name());
         let identity = Identity::take()?;
-        let full_network = identity.try_out()?;
+        let template = Template::make().map_err(say)?;
+        let full_network = identity.try_out(&template)?;
         Ok(Helper {
             control,
             run,
             slots: Slots::default(),
             identity,
-            host: Host::look(),
+            template,
             filter: Filter::compile().map_err(|e| format!("system call filter: {e}"))?,
             environments: BTreeMap::new(),
             full_network,
@@ -285,18 +287,14 @@ impl Helper {
         slot: u32,
         (text, framed, server): (OwnedFd, OwnedFd, OwnedFd),
     ) -> Result<(u32, Environment), String> {
-        let say =
-            |e: root::Failure| format!("{}: {}", e.step, io::Error::from_raw_os_error(e.errno));
-        let trees = self.host.trees(&start.mounts).map_err(say)?;
+        let trees = self.template.own_trees(&start.mounts).map_err(say)?;
         let (go, hold) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
         let cgroups = &self.run.info;
         let target = cgroups.clone_target(&start.id).map_err(|e| e.to_string())?;
-        let flags = identity::NAMESPACES;
         let plan = Plan {
             start,
             groups: cgroups.entrances(&start.id).map_err(|e| e.to_string())?,
-            host: &self.host,
             trees,
             filter: &self.filter,
             rootless: self.identity.is_rootless(),
@@ -309,7 +307,9 @@ impl Helper {
             server,
             go,
         };
-        let side = sys::clone_into(flags, target.as_ref().map(AsFd::as_fd))
+        let side = self
+            .template
+            .clone_into(target.as_ref().map(AsFd::as_fd))
             .map_err(|e| format!("clone: {e}"))?;
         let Side::Parent { pid, pidfd } = side else {
             drop(hold);
@@ -388,6 +388,12 @@ impl Environment {
             self.is_reaped = true;
         }
     }
+}
+
+/// A failed step as a sentence.
+fn say(failure: root::Failure) -> String {
+    let error = io::Error::from_raw_os_error(failure.errno);
+    format!("{}: {error}", failure.step)
 }
 
 /// Differs from that of every other run, living or dead.

@@ -165,6 +165,46 @@ in_namespaces! {
         env.stop().await;
     }
 
+    async fn mounts_appear_where_the_spec_says(bench: Bench) {
+        let more = tempfile::TempDir::new().unwrap();
+        std::fs::write(more.path().join("file"), "content").unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", more.path().join("link")).unwrap();
+        std::fs::set_permissions(more.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        let mut spec = bench.spec(&[]);
+        for inside in ["/opt", "/var/runtime", "/var/lang", "/mnt/a/b"] {
+            spec.mounts.push(mount(more.path(), inside));
+        }
+        let mut env = bench.sandbox.start(spec).await.unwrap();
+        for inside in ["/opt", "/var/runtime", "/var/lang", "/mnt/a/b"] {
+            assert_eq!(told(&mut env, &format!("sh cat {inside}/file")).await, "content[0]");
+            let write = told(&mut env, &format!("sh echo > {inside}/file")).await;
+            assert!(write.contains("Read-only file system"), "{write}");
+            // A link in a mount leads to the view, not to the host.
+            let link = told(&mut env, &format!("sh head -1 {inside}/link")).await;
+            assert_eq!(link, "root:x:0:0:root:/root:/sbin/nologin\n[0]");
+        }
+        // What a mount brought is not there for others.
+        let mut other = bench.start().await;
+        assert_eq!(told(&mut other, "sh ls /opt /var/lang /mnt/a/b 2>/dev/null | wc -w").await, "3\n[0]");
+        env.stop().await;
+        other.stop().await;
+    }
+
+    async fn many_start_at_once_and_stay_apart(bench: Bench) {
+        let started = start_together(&bench, 24).await;
+        let mut envs = Vec::new();
+        for (n, mut env) in started.into_iter().enumerate() {
+            assert_eq!(told(&mut env, &format!("sh ls /tmp; echo {n} > /tmp/own-{n}")).await, "[0]");
+            envs.push(env);
+        }
+        for (n, env) in envs.iter_mut().enumerate() {
+            assert_eq!(told(env, "sh ls /tmp").await, format!("own-{n}\n[0]"));
+        }
+        for env in envs {
+            env.stop().await;
+        }
+    }
+
     async fn only_its_own_processes_exist(bench: Bench) {
         let mut env = bench.start().await;
         let mut other = bench.start().await;
@@ -328,6 +368,27 @@ in_namespaces! {
             assert_ne!(state("user"), LimitState::Enforced);
         }
     }
+}
+
+/// Starts so many environments at the same time.
+async fn start_together(
+    bench: &crate::bench::Bench,
+    count: usize,
+) -> Vec<Box<dyn sandbox::Environment>> {
+    let (send, mut receive) = tokio::sync::mpsc::channel(count);
+    for _ in 0..count {
+        let (sandbox, spec, send) = (bench.sandbox.clone(), bench.spec(&[]), send.clone());
+        bench.tasks.spawn("start", async move {
+            send.send(sandbox.start(spec).await.unwrap()).await.ok();
+        });
+    }
+    drop(send);
+    let mut all = Vec::new();
+    while let Some(env) = receive.recv().await {
+        all.push(env);
+    }
+    assert_eq!(all.len(), count);
+    all
 }
 
 /// The host's id of the runtime's process, found by a mark in its environment.
