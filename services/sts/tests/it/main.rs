@@ -1,5 +1,7 @@
 //! STS through the router, as a client sees it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::{Method, Request, StatusCode};
