@@ -117,7 +117,9 @@ fn structure(
         Some(name) if model.is_query() => name.clone(),
         _ => member.to_owned(),
     };
-    for (name, shape) in members {
+    let mut sorted: Vec<_> = members.iter().collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    for (name, shape) in sorted {
         let full = format!("{path}{name}");
         let place = theirs
             .members

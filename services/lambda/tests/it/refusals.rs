@@ -290,3 +290,18 @@ async fn what_is_not_built_says_so() {
         assert_eq!(answer.status, 501);
     }
 }
+
+#[tokio::test]
+async fn an_environment_that_is_too_long_is_shown_in_the_order_of_the_request() {
+    let api = Api::new().await;
+    let body = with(
+        request("f"),
+        "Environment",
+        json!({"Variables": {"SMALL_VAR": "ok", "LARGE_VAR": "x".repeat(4_064)}}),
+    );
+    let (_, _, message) = api.call("POST", FUNCTIONS, body).await.error();
+    assert!(
+        message.contains(r#"String measured: {"SMALL_VAR":"ok","LARGE_VAR":"xxx"#),
+        "{message}"
+    );
+}
