@@ -17,9 +17,15 @@ const ACTIVE_LIMIT: Duration = Duration::from_secs(60);
 const ACTIVE_PAUSE: Duration = Duration::from_millis(10);
 
 /// `kiln deploy DIR`
-pub(crate) async fn run(dir: &Path, name: Option<String>, to: &ClientArgs) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    dir: &Path,
+    name: Option<String>,
+    runtime: Option<String>,
+    to: &ClientArgs,
+) -> anyhow::Result<()> {
     let client = to.client()?;
-    let manifest = package::manifest(dir)?;
+    let mut manifest = package::manifest(dir)?;
+    manifest.runtime = runtime.unwrap_or(manifest.runtime);
     let name = match name.or_else(|| manifest.name.clone()) {
         Some(name) => name,
         None => {

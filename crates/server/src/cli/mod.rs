@@ -49,6 +49,9 @@ enum Command {
         /// Name of the function, instead of the one in kiln.toml
         #[arg(long)]
         name: Option<String>,
+        /// Runtime of the function, instead of the one in kiln.toml
+        #[arg(long)]
+        runtime: Option<String>,
         #[command(flatten)]
         to: ClientArgs,
     },
@@ -161,9 +164,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let layers = serve.layers()?;
             return runtime(&layers.config()?)?.block_on(demo::run(layers, json));
         }
-        Command::Deploy { dir, name, to } => {
-            client_runtime()?.block_on(deploy::run(&dir, name, &to))?
-        }
+        Command::Deploy {
+            dir,
+            name,
+            runtime,
+            to,
+        } => client_runtime()?.block_on(deploy::run(&dir, name, runtime, &to))?,
         Command::Invoke(args) => return client_runtime()?.block_on(invoke::run(args)),
         Command::Logs(args) => client_runtime()?.block_on(logs::run(args))?,
         Command::Functions { to } => client_runtime()?.block_on(functions::run(&to))?,
