@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use model::{Runtime, RuntimeFamily};
 
@@ -28,6 +29,9 @@ static NODE_JS: Files = files!(
     "stream.cjs",
 );
 
+/// Held while a bootstrap is written: calls that arrive together want the same folder.
+static WRITING: Mutex<()> = Mutex::new(());
+
 /// A folder for `/var/runtime` and what follows the interpreter on its command line.
 pub(super) struct Written {
     pub(super) dir: PathBuf,
@@ -49,6 +53,7 @@ pub(super) fn write(
     (files, &interpreter.program).hash(&mut name);
     let name = format!("{runtime}-{:016x}", name.finish());
     let dir = folder.join(&name);
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     if !dir.is_dir() {
         // Made beside and renamed: a folder that exists is complete.
         let fresh = folder.join(format!("{name}.{}", std::process::id()));
@@ -111,6 +116,27 @@ mod tests {
             carried.sort();
             assert_eq!(found, carried);
         }
+    }
+
+    #[test]
+    fn calls_that_arrive_together_get_one_whole_bootstrap() {
+        let folder = std::env::temp_dir().join(format!("kiln-bootstrap-{}", std::process::id()));
+        let interpreter = Interpreter {
+            program: "/usr/bin/node".into(),
+            mounted_prefix: None,
+        };
+        let runtime: Runtime = "nodejs22.x".parse().unwrap();
+        std::thread::scope(|scope| {
+            let calls: Vec<_> = (0..8)
+                .map(|_| scope.spawn(|| write(runtime, &interpreter, &folder).unwrap().dir))
+                .collect();
+            for call in calls {
+                let dir = call.join().unwrap();
+                assert!(NODE_JS.iter().all(|(file, _)| dir.join(file).is_file()));
+            }
+        });
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     fn list(root: &Path, below: &Path, found: &mut Vec<String>) {
