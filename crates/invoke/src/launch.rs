@@ -53,6 +53,8 @@ pub struct Catalog {
     places: find::Places,
     bootstraps: PathBuf,
     ready: Mutex<HashMap<Runtime, Arc<Prepared>>>,
+    /// Held while a bootstrap is written: one writer at a time.
+    making: tokio::sync::Mutex<()>,
 }
 
 /// A managed runtime that can be launched.
@@ -70,6 +72,7 @@ impl Catalog {
             places: find::Places { folders, home },
             bootstraps,
             ready: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
         }
     }
 
@@ -86,13 +89,7 @@ impl Catalog {
         if runtime.family() == RuntimeFamily::Provided {
             return Ok(provided(code));
         }
-        let known = self
-            .ready
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(&runtime)
-            .cloned();
-        let prepared = match known {
+        let prepared = match self.known(runtime) {
             Some(prepared) => prepared,
             None => self.make_ready(runtime, tasks).await?,
         };
@@ -103,11 +100,23 @@ impl Catalog {
         })
     }
 
+    fn known(&self, runtime: Runtime) -> Option<Arc<Prepared>> {
+        self.ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&runtime)
+            .cloned()
+    }
+
     async fn make_ready(
         &self,
         runtime: Runtime,
         tasks: &Tasks,
     ) -> Result<Arc<Prepared>, MissingRuntime> {
+        let _making = self.making.lock().await;
+        if let Some(made_meanwhile) = self.known(runtime) {
+            return Ok(made_meanwhile);
+        }
         let (places, folder) = (self.places.clone(), self.bootstraps.clone());
         let work = move || {
             let interpreter = places.find(runtime).ok_or_else(|| missing(runtime))?;
@@ -247,6 +256,40 @@ mod tests {
                 .message
                 .contains("install node 22")
         );
+    }
+
+    #[tokio::test]
+    async fn a_bootstrap_that_many_ask_for_is_written_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        for folder in ["p/bin", "p/lib/python3.14"] {
+            std::fs::create_dir_all(at(folder)).unwrap();
+        }
+        std::fs::write(at("p/lib/python3.14/os.py"), "").unwrap();
+        let program = at("p/bin/python3.14");
+        let log = at("log");
+        std::fs::write(
+            &program,
+            format!("#!/bin/sh\necho run >> {}\n", log.display()),
+        )
+        .unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let catalog = Catalog::new(vec![dir.path().to_owned()], None, at("runtimes"));
+        let tasks = Tasks::new(tasks::Clock::real(), tasks::Ids::seeded(1));
+        let runtime: Runtime = "python3.14".parse().unwrap();
+        let code = at("code");
+        let one = || catalog.prepare(runtime, &code, &tasks);
+        let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
+        let first = a.unwrap();
+        assert!(
+            [b, c, d]
+                .into_iter()
+                .all(|other| other.as_ref() == Ok(&first))
+        );
+        assert_eq!(std::fs::read_to_string(log).unwrap(), "run\n");
+        assert!(first.mounts[0].host.join("bootstrap.py").is_file());
+        assert_eq!(std::fs::read_dir(at("runtimes")).unwrap().count(), 1);
     }
 
     #[test]
