@@ -16,6 +16,16 @@ pub(crate) fn rss_mib_below(pid: u32) -> Option<u32> {
     Some(mib(kib))
 }
 
+/// What all processes below one have mapped of files; the process itself not counted.
+pub(crate) fn mapped_bytes_below(pid: u32) -> u64 {
+    let mapped = |pid: &u32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        field_kib(&status, "RssFile:")
+    };
+    let kib: u64 = below(pid).iter().skip(1).filter_map(mapped).sum();
+    kib * 1_024
+}
+
 /// A process and all below it.
 pub(crate) fn below(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::Memory;
 
 use crate::helper::Cgroups;
-use crate::meter::{peak_rss_mib, rss_mib_below};
+use crate::meter::{mapped_bytes_below, peak_rss_mib, rss_mib_below};
 
 /// CPU time is granted in periods this long.  [observed on AWS: 20 ms]
 const CPU_PERIOD_US: u64 = 20_000;
@@ -22,8 +22,11 @@ pub(super) struct Meter {
     memory: Option<PathBuf>,
     /// Kept open: it is read after every call.
     peak: Option<File>,
-    /// Pages of files that were read during init. They count in the group but are the host's cache.
+    /// Pages of files that were read during init. They count in the group of who read them first,
+    /// which is chance,
     file_cache_bytes: u64,
+    /// so what the processes had mapped of them at the end of init counts instead.
+    mapped_bytes: u64,
     tmp: Option<OwnedFd>,
     /// What the limit leaves out for `/tmp` now.
     tmp_room: AtomicU64,
@@ -48,6 +51,7 @@ impl Meter {
                 .and_then(|dir| File::open(dir.join(name)).ok()),
             memory,
             file_cache_bytes: 0,
+            mapped_bytes: 0,
             tmp: None,
             tmp_room: AtomicU64::new(0),
         }
@@ -131,6 +135,7 @@ impl Meter {
             _ => ["total_inactive_file", "total_active_file"],
         };
         self.file_cache_bytes = names.iter().filter_map(|name| field(&stat, name)).sum();
+        self.mapped_bytes = mapped_bytes_below(self.pid);
     }
 
     pub(super) fn peak_mib(&self) -> Option<u32> {
@@ -142,6 +147,7 @@ impl Meter {
         let text = std::str::from_utf8(text.get(..length)?).ok()?;
         let bytes: u64 = text.trim().parse().ok()?;
         let bytes = bytes.saturating_sub(self.file_cache_bytes + self.tmp_bytes());
+        let bytes = bytes + self.mapped_bytes;
         u32::try_from(bytes.div_ceil(1 << 20)).ok()
     }
 }

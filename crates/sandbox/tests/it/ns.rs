@@ -107,7 +107,7 @@ in_namespaces! {
         let mut env = bench.sandbox.start(spec).await.unwrap();
         let answer = ask(&mut env, "eat 40").await;
         assert!(answer.ending.is_ok(), "{:?}", answer.ending);
-        assert!((40..=128).contains(&answer.memory_max_mib.unwrap()), "{answer:?}");
+        assert!((41..=128).contains(&answer.memory_max_mib.unwrap()), "{answer:?}");
         let answer = ask(&mut env, "eat 900").await;
         assert_eq!(answer.ending, Err(Unfinished::Crashed(Exit::OutOfMemory)));
         env.stop().await;
