@@ -210,6 +210,18 @@ pub(crate) fn drop_bounding_set() -> io::Result<()> {
     Ok(())
 }
 
+/// Takes back any priority that the server may have, for this process and what it starts.
+pub(crate) fn ordinary_priority() -> io::Result<()> {
+    let ordinary = libc::sched_param { sched_priority: 0 };
+    // SAFETY: plain system call; the parameter is valid and only read.
+    // WHY: rustix has no sched_setscheduler.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) })?;
+    if rustix::process::getpriority_process(None)? < 0 {
+        rustix::process::setpriority_process(None, 0)?;
+    }
+    Ok(())
+}
+
 /// Brings the loopback device up and adds `extra` to it.
 pub(crate) fn loopback_up(socket: BorrowedFd<'_>, extra: Ipv4Addr) -> io::Result<()> {
     let mut up = interface(b"lo");

@@ -16,6 +16,8 @@ use super::proto::Cgroups;
 
 /// Below the helper's own group, or the root of the hierarchy.
 const HOME: &str = "kiln";
+/// Where the server goes if its own group must not hold processes.
+const SERVER: &str = "kiln-server";
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
 /// Most processes of one environment, its first process and threads included.
@@ -247,7 +249,7 @@ fn delegate(parent: &Path, controllers: &[&str]) -> io::Result<()> {
     if pids.is_empty() || !pids.iter().all(|pid| own.contains(pid)) {
         return Err(first);
     }
-    let leaf = parent.join("kiln-server");
+    let leaf = parent.join(SERVER);
     make_dir(&leaf)?;
     for pid in pids {
         write(&leaf.join("cgroup.procs"), &pid.to_string())?;
@@ -309,7 +311,12 @@ fn remove_tree(run: &Path) {
 impl Hierarchy {
     /// Where groups may be made, best first.
     fn candidates(&self) -> Vec<PathBuf> {
-        let mut all = vec![self.own.clone()];
+        // An earlier helper of this server moved it one down.
+        let own = match (self.own.file_name(), self.own.parent()) {
+            (Some(name), Some(parent)) if name == SERVER => parent,
+            _ => &self.own,
+        };
+        let mut all = vec![own.to_owned()];
         if self.mount != self.own {
             all.push(self.mount.clone());
         }

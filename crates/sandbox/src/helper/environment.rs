@@ -64,6 +64,7 @@ impl From<Failure> for FromInit {
 
 /// Makes everything and starts the runtime; gives its process id.
 fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
+    sys::ordinary_priority().at("take the ordinary priority")?;
     for mut group in &plan.groups {
         group.write_all(SELF).at("enter the cgroup")?;
     }
@@ -166,8 +167,6 @@ fn bind(plan: &Plan<'_>) -> Result<(), (&'static str, io::Error)> {
     }
     at("start a session", setsid())?;
     at("set limits", confine::limits(plan.data_bytes_max))?;
-    // Goes before services of the host if the host itself runs out of memory.
-    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
     at("set descriptors", descriptors(plan))?;
     at("drop rights", confine::identity(plan.rootless))?;
     let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());

@@ -326,6 +326,7 @@ impl Helper {
         let ready = self
             .identity
             .map(pid, slot)
+            .and_then(|()| first_to_go(pid))
             .and_then(|()| Ok(rustix::io::write(&hold, b"1").map(drop)?));
         if let Err(error) = ready {
             let mut environment = environment;
@@ -388,6 +389,12 @@ impl Environment {
             self.is_reaped = true;
         }
     }
+}
+
+/// If the host itself runs out of memory, a function goes before the host's services. Written by
+/// root, the score is also the least that the function can give itself.
+fn first_to_go(pid: u32) -> io::Result<()> {
+    std::fs::write(format!("/proc/{pid}/oom_score_adj"), "500")
 }
 
 /// A failed step as a sentence.

@@ -204,9 +204,7 @@ impl Drop for Body {
     fn drop(&mut self) {
         if !self.is_gone {
             self.kill();
-            let (link, id) = (self.link.clone(), std::mem::take(&mut self.id));
-            self.tasks
-                .spawn("sandbox-stop", async move { link.stop(&id).await });
+            self.link.abandon(&self.id);
         }
     }
 }

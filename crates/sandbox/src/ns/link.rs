@@ -171,9 +171,17 @@ impl Link {
         let made = answer.is_ok();
         let taken = waiter.is_some_and(|waiter| waiter.send(answer).is_ok());
         if made && !taken {
-            // The start was given up meanwhile.
-            let request = Request::Stop { id: id.to_owned() };
-            let _ = channel::send(self.socket.get_ref(), &request, &[]);
+            self.abandon(id); // the start was given up meanwhile
+        }
+    }
+
+    /// Has an environment ended without waiting for it.
+    pub(super) fn abandon(&self, id: &str) {
+        let request = Request::Stop { id: id.to_owned() };
+        if let Err(error) = channel::send(self.socket.get_ref(), &request, &[])
+            && !self.is_dead()
+        {
+            tracing::warn!(environment = id, %error, "it stays until the server ends");
         }
     }
 

@@ -95,16 +95,25 @@ fn landlock(hello: &Hello) -> Enforcement {
     }
 }
 
-fn why(hello: &Hello) -> String {
+/// What would mend the lack of a controller, and why it is missing.
+fn why(hello: &Hello, controller: &str) -> String {
     let hint = if hello.rootless {
         "run as root, or under systemd with Delegate=yes on cgroup v2"
     } else {
         "mount a cgroup hierarchy with the memory, cpu and pids controllers"
     };
-    if hello.cgroup_notes.is_empty() {
+    let general = |note: &&String| !note.contains("controller ") || note.contains("v2");
+    let of_this = format!("controller {controller} ");
+    let notes: Vec<&str> = hello
+        .cgroup_notes
+        .iter()
+        .filter(|note| note.contains(&of_this) || general(note))
+        .map(String::as_str)
+        .collect();
+    if notes.is_empty() {
         hint.to_owned()
     } else {
-        format!("{} ({})", hint, hello.cgroup_notes.join("; "))
+        format!("{hint} ({})", notes.join("; "))
     }
 }
 
@@ -119,7 +128,7 @@ fn memory(hello: &Hello) -> Enforcement {
             LimitState::Weakened,
             &format!(
                 "RLIMIT_DATA per process and a watcher every 20 ms; {}",
-                why(hello)
+                why(hello, "memory")
             ),
         ),
     }
@@ -134,7 +143,7 @@ fn cpu(hello: &Hello) -> Enforcement {
                 hello.cgroups.version
             ),
         ),
-        None => item("cpu limit", LimitState::Missing, &why(hello)),
+        None => item("cpu limit", LimitState::Missing, &why(hello, "cpu")),
     }
 }
 
@@ -146,7 +155,7 @@ fn processes(hello: &Hello) -> Enforcement {
             LimitState::Weakened,
             &format!(
                 "RLIMIT_NPROC of 1 024 in the environment's user namespace; {}",
-                why(hello)
+                why(hello, "pids")
             ),
         ),
     }

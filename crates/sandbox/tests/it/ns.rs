@@ -242,6 +242,20 @@ in_namespaces! {
         env.stop().await;
     }
 
+    async fn priority_cannot_be_taken(bench: Bench) {
+        let mut env = bench.start().await;
+        assert_eq!(told(&mut env, "sh cat /proc/self/oom_score_adj; nice").await, "500\n0\n[0]");
+        if bench.sandbox.isolation().backend == "ns (root)" {
+            let lower = told(&mut env, "sh echo 0 > /proc/self/oom_score_adj").await;
+            assert!(!lower.ends_with("[0]"), "{lower}");
+        }
+        let nice = told(&mut env, "sh nice -n -5 nice 2>/dev/null").await;
+        assert_eq!(nice, "0\n[0]");
+        let realtime = told(&mut env, "sh chrt -f 1 true").await;
+        assert!(!realtime.ends_with("[0]"), "{realtime}");
+        env.stop().await;
+    }
+
     async fn new_rights_are_refused(bench: Bench) {
         let mut env = bench.start().await;
         for command in [
