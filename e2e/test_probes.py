@@ -27,7 +27,7 @@ USERS = ["root", "user"] if os.geteuid() == 0 else ["user"]
 class Setup:
     """A server on one backend as one user, a victim of the same user, and the deployed probes."""
 
-    def __init__(self, backend, user):
+    def __init__(self, backend, user, network="kiln"):
         self.ids = {}
         if user == "user" and os.geteuid() == 0:
             self.ids = {"user": NOBODY_ELSE, "group": NOBODY_ELSE, "extra_groups": []}
@@ -89,9 +89,9 @@ class Setup:
         return answer.json
 
 
-@pytest.fixture(scope="module", params=USERS)
+@pytest.fixture(scope="module", params=[(u, n) for n in ("kiln", "full") for u in USERS], ids="-".join)
 def isolated(request):
-    with Setup("ns", request.param) as setup:
+    with Setup("ns", *request.param) as setup:
         yield setup
 
 
