@@ -33,6 +33,8 @@ const BODIES_KIB_MAX: usize = 512 << 10;
 const BODY_SMALL: u64 = 64 << 10;
 /// What a body of unknown length counts for.
 const BODY_UNKNOWN: u64 = 6 << 20;
+/// Longest wait of a large body for its turn: calls that run hold the memory of their events.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Request line and headers.  [Lambda quotas: 1 MB]
 const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Pause after the kernel refused a connection (no descriptors left).
@@ -44,7 +46,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>, tasks: Tas
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
-    let server = Arc::new(server());
+    let one = Arc::new(server().http1_only());
+    let two = Arc::new(server().http2_only());
     loop {
         let accepted = tokio::select! {
             biased;
@@ -69,23 +72,33 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>, tasks: Tas
             };
             let (router, clock, bodies) = (router.clone(), clock.clone(), bodies.clone());
             async move {
-                let _room = match weight(request.body()) {
-                    0 => None,
-                    kib => bodies.acquire_many_owned(kib).await.ok(),
-                };
-                let request = request.map(|body| Patient::new(body, clock));
+                let room = room(bodies, weight(request.body()), &clock).await;
+                let has_room = room.is_some();
+                let request = request.map(|body| Patient::new(body, clock, has_room));
                 Ok::<_, Infallible>(router.handle(request, call).await)
             }
         });
-        let connection = server
-            .serve_connection(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let (one, two, watcher) = (one.clone(), two.clone(), graceful.watcher());
+        let (clock, mut stop) = (tasks.clock().clone(), tasks.stop());
         tasks.spawn("connection", async move {
-            if let Err(error) = connection.await {
+            let _place = place;
+            let first = clock.timeout(HEAD_LIMIT, speaks_http2(&stream, &clock));
+            let first = tokio::select! {
+                biased;
+                () = stop.requested() => return,
+                first = first => first,
+            };
+            let server = match first {
+                Ok(Ok(true)) => two,
+                Ok(Ok(false)) => one,
+                Ok(Err(_)) | Err(_) => return, // nothing was asked
+            };
+            let connection = server
+                .serve_connection(TokioIo::new(stream), service)
+                .into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%peer, %error, "connection ended");
             }
-            drop(place);
         });
     }
     drop(listener);
@@ -125,6 +138,34 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
+/// The first bytes of a client that speaks HTTP/2.  [RFC 9113, 3.4]
+const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// Pause before a preface that came in part is looked at again.
+const PREFACE_PAUSE: Duration = Duration::from_millis(20);
+
+/// Waits for the first bytes, and leaves them where they are. (The server would find out by itself,
+/// but with no limit of time.)
+async fn speaks_http2(stream: &TcpStream, clock: &Clock) -> std::io::Result<bool> {
+    let mut head = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut head).await?;
+        match head.get(..seen) {
+            Some(all) if all == PREFACE => return Ok(true),
+            Some(part) if seen > 0 && PREFACE.starts_with(part) => {
+                clock.sleep(PREFACE_PAUSE).await;
+            }
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// Room for a body of this weight, held until its request is answered; `None` if none became free in
+/// time.
+async fn room(bodies: Arc<Semaphore>, kib: u32, clock: &Clock) -> Option<Place> {
+    let turn = clock.timeout(ROOM_WAIT_MAX, bodies.acquire_many_owned(kib));
+    turn.await.ok()?.ok()
+}
+
 /// What a body counts for in [`BODIES_KIB_MAX`].
 fn weight(body: &Incoming) -> u32 {
     let hint = body.size_hint();
@@ -138,14 +179,17 @@ fn weight(body: &Incoming) -> u32 {
 struct Patient {
     body: Incoming,
     clock: Clock,
+    /// There is no memory for it: it ends at once.
+    is_refused: bool,
     started: Mono,
     pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Patient {
-    fn new(body: Incoming, clock: Clock) -> Patient {
+    fn new(body: Incoming, clock: Clock, has_room: bool) -> Patient {
         Patient {
             body,
+            is_refused: !has_room,
             started: clock.monotonic(),
             clock,
             pause: None,
@@ -161,6 +205,9 @@ impl Body for Patient {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.is_refused {
+            return Poll::Ready(Some(Err("too many large requests are under way".into())));
+        }
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             if self.pause.take().is_some()
                 && self.clock.monotonic().since(self.started) > BODY_TIME_MAX
@@ -187,5 +234,118 @@ impl Body for Patient {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods)] // the network takes real time, whatever the clock says
+mod tests {
+    use std::sync::Arc;
+
+    use tasks::{ClockControl, Ids, Time};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use wire::access::{Credential, Credentials};
+    use wire::{Access, Mode};
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Credentials for Nobody {
+        fn find(&self, _access_key: &str) -> Option<Credential> {
+            None
+        }
+    }
+
+    async fn listening() -> (SocketAddr, Tasks, ClockControl) {
+        let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_000));
+        let tasks = Tasks::new(clock, Ids::seeded(1));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Arc::new(Router::new(Access::new(Mode::Off, Arc::new(Nobody))));
+        tasks.spawn("listener", serve(listener, router, tasks.clone()));
+        (address, tasks, control)
+    }
+
+    /// What the server sends before it closes, while its time passes.
+    async fn until_closed(mut client: TcpStream, control: &ClockControl) -> String {
+        let mut answer = Vec::new();
+        let read = client.read_to_end(&mut answer);
+        let mut read = std::pin::pin!(read);
+        for _ in 0..1_000 {
+            let pass = tokio::time::sleep(Duration::from_millis(2));
+            tokio::select! {
+                // What the server has not read makes it a reset.
+                _ = &mut read => return String::from_utf8_lossy(&answer).into_owned(),
+                () = pass => control.advance(Duration::from_millis(100)),
+            }
+        }
+        panic!("the connection stayed open");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_nothing_or_half_a_preface_is_let_go() {
+        let (address, _tasks, control) = listening().await;
+        for said in ["", "PRI * HT"] {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(said.as_bytes()).await.unwrap();
+            assert_eq!(until_closed(client, &control).await, "", "{said:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_client_does_not_hold_up_a_stop() {
+        let (address, tasks, control) = listening().await;
+        let client = TcpStream::connect(address).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        tasks.request_stop();
+        assert_eq!(until_closed(client, &control).await, "");
+    }
+
+    #[tokio::test]
+    async fn both_versions_of_http_are_answered() {
+        let (address, _tasks, control) = listening().await;
+        let mut one = TcpStream::connect(address).await.unwrap();
+        let request = "P";
+        one.write_all(request.as_bytes()).await.unwrap();
+        let rest = "OST /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        one.write_all(rest.as_bytes()).await.unwrap();
+        let answer = until_closed(one, &control).await;
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
+
+        let two = TcpStream::connect(address).await.unwrap();
+        let (mut ask, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(two))
+                .await
+                .unwrap();
+        let drive = async {
+            connection.await.unwrap();
+            unreachable!("the connection stays")
+        };
+        let request = http::Request::post("http://x/nowhere")
+            .body(http_body_util::Empty::<Bytes>::new())
+            .unwrap();
+        let answer = tokio::select! {
+            answer = ask.send_request(request) => answer.unwrap(),
+            () = drive => return,
+        };
+        assert!(answer.status().is_client_error(), "{answer:?}");
+    }
+
+    #[tokio::test]
+    async fn a_body_waits_for_room_only_so_long() {
+        let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_000));
+        let bodies = Arc::new(Semaphore::new(10));
+        let held = room(bodies.clone(), 8, &clock).await;
+        assert!(held.is_some());
+        let waiting = room(bodies.clone(), 3, &clock);
+        let late = async {
+            tokio::task::yield_now().await;
+            control.advance(ROOM_WAIT_MAX);
+        };
+        let (waited, ()) = tokio::join!(waiting, late);
+        assert!(waited.is_none());
+        drop(held);
+        assert!(room(bodies, 10, &clock).await.is_some());
     }
 }
