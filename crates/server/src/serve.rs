@@ -59,7 +59,8 @@ impl Running {
         format!("http://{}", self.address)
     }
 
-    /// Stops accepting, lets open calls end, stops every environment, flushes the store.
+    /// Stops accepting, lets open calls end, stops every environment, writes their last output,
+    /// flushes the store.
     pub(crate) async fn stop(self) -> anyhow::Result<()> {
         let clock = self.tasks.clock();
         self.tasks.request_stop();
@@ -70,6 +71,8 @@ impl Running {
         if !self.tasks.shutdown(self.grace).await {
             tracing::warn!("background work was still running after the grace period");
         }
+        // The last calls ended after the logs' own worker did.
+        self.app.logs.close().await;
         self.app.store.close().await;
         Ok(())
     }
@@ -94,4 +97,52 @@ pub(crate) async fn run(config: Arc<Config>) -> anyhow::Result<()> {
     asked_to_stop().await?;
     tracing::info!(target: "kiln", "stopping");
     running.stop().await
+}
+
+#[cfg(test)]
+mod tests {
+    use model::ports::{LogLine, LogSink, LogStreamRef};
+
+    use super::*;
+    use crate::config::{Backend, Layers};
+
+    /// Whether a file below `dir` holds `text`.
+    fn holds(dir: &std::path::Path, text: &str) -> bool {
+        std::fs::read_dir(dir).unwrap().any(|entry| {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                return holds(&path, text);
+            }
+            let bytes = std::fs::read(&path).unwrap();
+            bytes.windows(text.len()).any(|w| w == text.as_bytes())
+        })
+    }
+
+    #[tokio::test]
+    async fn output_of_the_last_calls_is_written_before_the_end() {
+        let data = std::env::temp_dir().join(format!("kiln-stop-{}", std::process::id()));
+        let mut config = Layers::defaults().config().unwrap();
+        config.listen.set_port(0);
+        config.data = data.clone();
+        config.backend = Backend::Process;
+        let running = Running::start(&config).await.unwrap();
+        running.tasks.request_stop();
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let to = LogStreamRef {
+            account: config.account.clone(),
+            region: config.region.clone(),
+            group: "/aws/lambda/f".into(),
+            stream: "s".into(),
+        };
+        let line = LogLine {
+            unix_ms: running.tasks.clock().now().unix_millis(),
+            message: "the last words".to_owned(),
+        };
+        running.app.logs.append(&to, vec![line]);
+        running.stop().await.unwrap();
+        assert!(holds(&data.join("logs"), "the last words"));
+        std::fs::remove_dir_all(&data).unwrap();
+    }
 }

@@ -19,6 +19,7 @@ use crate::config::{Auth, Backend, Config};
 pub(crate) struct App {
     pub(crate) router: Arc<Router>,
     pub(crate) invoke: Invoke,
+    pub(crate) logs: Arc<logs::Engine>,
     pub(crate) store: Store,
 }
 
@@ -92,12 +93,13 @@ pub(crate) async fn build(
             events,
             tasks: tasks.clone(),
         }))
-        .with(logs::service(logs))
+        .with(logs::service(logs.clone()))
         .with(iam::service(iam))
         .with(sts::service());
     Ok(App {
         router: Arc::new(router),
         invoke,
+        logs,
         store,
     })
 }
