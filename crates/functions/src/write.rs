@@ -165,7 +165,8 @@ impl Functions {
                 config.architecture = new.architecture.unwrap_or(config.architecture);
                 Ok(())
             };
-            this.replace(&key, claim, Some(code), new.publish, edit)
+            let seen = new.revision.as_deref();
+            this.replace(&key, claim, seen, Some(code), new.publish, edit)
                 .await
         })
         .await
@@ -180,9 +181,12 @@ impl Functions {
     ) -> Result<Arc<Deployed>, Error> {
         let (key, claim) = self.claim(f)?;
         check_revision(self.updatable(f)?.shown(), revision)?;
-        let this = self.clone();
-        self.uncancelled(async move { this.replace(&key, claim, None, false, edit).await })
-            .await
+        let (this, seen) = (self.clone(), revision.map(str::to_owned));
+        self.uncancelled(async move {
+            this.replace(&key, claim, seen.as_deref(), None, false, edit)
+                .await
+        })
+        .await
     }
 
     fn claim(&self, f: &FunctionRef) -> Result<(Key, Claim), Error> {
@@ -209,22 +213,21 @@ impl Functions {
         }
     }
 
-    /// The durable part of every update.
+    /// The durable part of every update. Looks again whether the function may be updated: its facts
+    /// may have changed since, or it was deleted and made anew.
     async fn replace(
         &self,
         key: &Key,
         claim: Claim,
+        revision: Option<&str>,
         code: Option<Arc<Code>>,
         publish: bool,
         edit: impl FnOnce(&mut Config) -> Result<(), Error>,
     ) -> Result<Arc<Deployed>, Error> {
         let place = self.place().await?;
         let _writer = self.writer(key).lock().await;
-        let entry = self
-            .0
-            .index
-            .get(key)
-            .ok_or_else(|| not_found(&key.function()))?;
+        let entry = self.updatable(&key.function())?;
+        check_revision(entry.shown(), revision)?;
         let mut config = (*entry.running.config).clone();
         edit(&mut config)?;
         let config = if config == *entry.running.config {
@@ -260,11 +263,7 @@ impl Functions {
         self.uncancelled(async move {
             let _claim = claim;
             let _writer = this.writer(&key).lock().await;
-            let entry = this
-                .0
-                .index
-                .get(&key)
-                .ok_or_else(|| not_found(&key.function()))?;
+            let entry = this.updatable(&key.function())?;
             let latest = &entry.running;
             check_revision(latest, new.revision.as_deref())?;
             check_sha256(latest, new.code_sha256.as_deref())?;

@@ -374,3 +374,22 @@ async fn more_functions_than_the_settler_queues_can_be_made_at_once() {
     }
     w.settle("f1099").await;
 }
+
+#[tokio::test]
+async fn an_update_that_waits_sees_what_came_before_it() {
+    let w = World::new().await;
+    let f = w.active("f").await;
+    let seen = w.functions.describe(&f).unwrap().deployed.revision.clone();
+    let tags = [("k".to_owned(), "v".to_owned())].into();
+    let edit = |_: &mut functions::Config| Ok(());
+    // The first has the function's lock when the second, which saw the same state, comes.
+    let (tagged, updated) = tokio::join!(
+        w.functions.tag(&f, tags),
+        w.functions.update_configuration(&f, Some(&seen), edit),
+    );
+    tagged.unwrap();
+    assert!(
+        matches!(updated, Err(Error::RevisionDiffers)),
+        "{updated:?}"
+    );
+}
