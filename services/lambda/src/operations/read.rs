@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use functions::Deployed;
+use functions::{Deployed, Details};
 use model::{FunctionName, Version};
 use wire::{Context, Fault, paging};
 
@@ -23,16 +23,7 @@ pub(crate) async fn get(
     cx: Context,
     input: FunctionRefRequest,
 ) -> Result<GetFunctionResponse, Fault> {
-    let target = Target::read(
-        &cx,
-        NAMESPACED,
-        &input.function_name,
-        input.qualifier.as_deref(),
-    )?;
-    let found = lambda
-        .functions
-        .describe(&target.function()?)
-        .map_err(|_| fault::not_found(&target.arn()))?;
+    let (target, found) = described(&lambda, &cx, &input)?;
     let digest = found.deployed.code.digest();
     Ok(GetFunctionResponse {
         configuration: configuration::full(&found.deployed, target.qualifier.as_deref()),
@@ -55,20 +46,24 @@ pub(crate) async fn configuration(
     cx: Context,
     input: FunctionRefRequest,
 ) -> Result<FunctionConfiguration, Fault> {
-    let target = Target::read(
-        &cx,
-        NAMESPACED,
-        &input.function_name,
-        input.qualifier.as_deref(),
-    )?;
-    let found = lambda
-        .functions
-        .describe(&target.function()?)
-        .map_err(|_| fault::not_found(&target.arn()))?;
+    let (target, found) = described(&lambda, &cx, &input)?;
     Ok(configuration::full(
         &found.deployed,
         target.qualifier.as_deref(),
     ))
+}
+
+/// What a request for one version names, and what it is.
+pub(crate) fn described(
+    lambda: &Lambda,
+    cx: &Context,
+    input: &FunctionRefRequest,
+) -> Result<(Target, Details), Fault> {
+    let qualifier = input.qualifier.as_deref();
+    let target = Target::read(cx, NAMESPACED, &input.function_name, qualifier)?;
+    let found = lambda.functions.describe(&target.function()?);
+    let found = found.map_err(|_| fault::not_found(&target.arn()))?;
+    Ok((target, found))
 }
 
 /// [Lambda API: ListFunctions]

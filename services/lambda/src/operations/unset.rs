@@ -9,6 +9,7 @@ use crate::Lambda;
 use crate::api::{FunctionRefRequest, RuntimeManagementConfig};
 use crate::fault::{self, missing};
 use crate::name::{NAMESPACED, PLAIN, Target};
+use crate::operations::read::described;
 
 /// [Lambda API: GetFunctionCodeSigningConfig]
 pub(crate) async fn code_signing(
@@ -39,10 +40,7 @@ pub(crate) async fn runtime_management(
     cx: Context,
     input: FunctionRefRequest,
 ) -> Result<RuntimeManagementConfig, Fault> {
-    let qualifier = input.qualifier.as_deref();
-    let target = Target::read(&cx, NAMESPACED, &input.function_name, qualifier)?;
-    let found = lambda.functions.describe(&target.function()?);
-    found.map_err(|_| fault::not_found(&target.arn()))?;
+    let (target, _) = described(&lambda, &cx, &input)?;
     Ok(RuntimeManagementConfig {
         update_runtime_on: "Auto",
         function_arn: target.arn(),
