@@ -102,6 +102,27 @@ pub(super) fn become_id(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps what making environments takes, as root: mounts and namespaces, id maps, scores and limits,
+/// and reading code that belongs to another user.
+pub(super) fn helper_capabilities() -> io::Result<()> {
+    let kept = CapabilitySet::SYS_ADMIN
+        | CapabilitySet::SYS_CHROOT
+        | CapabilitySet::SETUID
+        | CapabilitySet::SETGID
+        | CapabilitySet::SYS_RESOURCE
+        | CapabilitySet::DAC_READ_SEARCH;
+    let kept = kept & rustix::thread::capabilities(None)?.permitted;
+    set_capabilities(
+        None,
+        CapabilitySets {
+            effective: kept,
+            permitted: kept,
+            inheritable: CapabilitySet::empty(),
+        },
+    )?;
+    Ok(set_no_new_privs(true)?)
+}
+
 pub(super) fn no_capabilities() -> io::Result<()> {
     clear_ambient_capability_set()?;
     let none = CapabilitySet::empty();
@@ -131,7 +152,7 @@ pub(super) fn landlock() -> Result<(), landlock::RulesetError> {
     for (path, access) in [
         ("/", read),
         ("/tmp", all),
-        ("/proc", read | AccessFs::WriteFile),
+        ("/proc", read | AccessFs::WriteFile | AccessFs::Truncate),
         ("/dev/null", files),
         ("/dev/zero", files),
         ("/dev/full", files),

@@ -144,6 +144,9 @@ impl Helper {
     fn open(control: OwnedFd) -> Result<Helper, String> {
         let run = Run::open(&run_name());
         let identity = Identity::take()?;
+        if !identity.is_rootless() {
+            confine::helper_capabilities().map_err(|e| format!("give up capabilities: {e}"))?;
+        }
         let template = Template::make().map_err(say)?;
         let full_network = identity.try_out(&template)?;
         Ok(Helper {

@@ -139,6 +139,15 @@ async fn a_stopped_environment_leaves_nothing() {
     let mut server = Server::open();
     let helper = server.helper();
     let groups = groups(helper);
+    let status = std::fs::read_to_string(format!("/proc/{helper}/status")).unwrap();
+    let capabilities = status
+        .lines()
+        .find_map(|l| l.strip_prefix("CapPrm:"))
+        .unwrap();
+    let capabilities = u64::from_str_radix(capabilities.trim(), 16).unwrap();
+    if rustix::process::geteuid().is_root() {
+        assert!(capabilities.count_ones() <= 6, "{capabilities:x}");
+    }
     let files = (open_files(helper), open_files(server.child.id()));
     server.go_on();
     server.says("ready");
