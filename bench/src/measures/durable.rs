@@ -1,5 +1,6 @@
 //! Durable creates each second, from one client and from many, against lone synced appends.
 
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::report::{Goal, Row};
 const MANY: usize = 64;
 
 /// Creates of one client in a block.
-const EACH: usize = 6;
+const EACH: usize = 24;
 
 /// Appends of a control's block, and creates of the lone client's.
 const ALONE: usize = 40;
@@ -70,19 +71,21 @@ struct Creates<'a> {
 }
 
 impl Creates<'_> {
-    /// Creates answered each second. Requests are signed and connections open before the clock runs.
+    /// Creates answered each second. Before the clock runs, requests are signed, connections open and
+    /// threads waiting.
     fn rate(&self, clients: usize, each: usize) -> Result<f64> {
         let mut work = Vec::with_capacity(clients);
         for _ in 0..clients {
             let requests: Vec<Vec<u8>> = (0..each).map(|_| self.next()).collect::<Result<_>>()?;
             work.push((self.kiln.client()?, requests));
         }
-        let started = Instant::now();
-        let ends: Vec<Result<()>> = thread::scope(|scope| {
+        let gate = &Barrier::new(clients + 1);
+        let (started, ends): (Instant, Vec<Result<()>>) = thread::scope(|scope| {
             let clients: Vec<_> = work
                 .into_iter()
                 .map(|(mut client, requests)| {
                     scope.spawn(move || -> Result<()> {
+                        gate.wait();
                         for request in &requests {
                             client.succeed(request)?;
                         }
@@ -90,14 +93,18 @@ impl Creates<'_> {
                     })
                 })
                 .collect();
-            clients
+            // Before the gate: a clock that starts late would flatter.
+            let started = Instant::now();
+            gate.wait();
+            let ends = clients
                 .into_iter()
                 .map(|client| {
                     client
                         .join()
                         .unwrap_or_else(|_| Err(anyhow::anyhow!("a client panicked")))
                 })
-                .collect()
+                .collect();
+            (started, ends)
         });
         let took = started.elapsed();
         ends.into_iter().collect::<Result<()>>()?;
