@@ -20,6 +20,8 @@ const HOME: &str = "kiln";
 const SERVER: &str = "kiln-server";
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
+const MAKE_TRIES_MAX: u32 = 16;
+
 /// Most processes of one environment, its first process and threads included.
 const PIDS_MAX: u64 = super::confine::PROCESSES_MAX;
 
@@ -125,14 +127,15 @@ impl Run {
         let mut last = io::Error::from(Errno::NOENT);
         for parent in parents {
             let home = parent.join(HOME);
-            let made = make_dir(&home).and_then(|()| {
-                sweep(&home);
-                let path = home.join(name);
-                fs::create_dir(&path)?;
-                let lock = File::open(&path)?;
-                flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
-                Ok((path, lock))
-            });
+            // Another run that ends removes `home` when it seems unused.
+            let lost = [io::ErrorKind::NotFound, io::ErrorKind::WouldBlock];
+            let mut made = make_run(&home, name);
+            for _ in 0..MAKE_TRIES_MAX {
+                if !made.as_ref().is_err_and(|e| lost.contains(&e.kind())) {
+                    break;
+                }
+                made = make_run(&home, name);
+            }
             match made {
                 Ok((path, lock)) => {
                     self._locks.push(lock);
@@ -281,6 +284,22 @@ fn make_dir(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         other => other,
+    }
+}
+
+/// Makes and locks the directory of a run; first clears what dead ones left.
+fn make_run(home: &Path, name: &str) -> io::Result<(PathBuf, File)> {
+    make_dir(home)?;
+    sweep(home);
+    let path = home.join(name);
+    make_dir(&path)?;
+    let lock = File::open(&path)?;
+    // Another run that starts may have taken it for a dead one in between, and removed it.
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    if path.is_dir() {
+        Ok((path, lock))
+    } else {
+        Err(Errno::NOENT.into())
     }
 }
 

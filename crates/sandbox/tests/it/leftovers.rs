@@ -202,6 +202,28 @@ async fn a_killed_server_leaves_nothing() {
     }
 }
 
+#[tokio::test]
+async fn runs_that_start_and_end_together_keep_their_cgroups() {
+    if !can_run().await {
+        return;
+    }
+    let wanted = sandbox::doctor::probe_with(&probe());
+    let states = |isolation: sandbox::Isolation| -> Vec<_> {
+        let items = isolation.items.into_iter();
+        items.map(|i| (i.what, i.state)).collect()
+    };
+    let wanted = states(wanted);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    assert_eq!(states(sandbox::doctor::probe_with(&probe())), wanted);
+                }
+            });
+        }
+    });
+}
+
 fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(pid.try_into().unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
