@@ -103,14 +103,14 @@ pub(super) fn become_id(uid: u32, gid: u32) -> io::Result<()> {
 }
 
 /// Keeps what making environments takes, as root: mounts and namespaces, id maps, scores and limits,
-/// and reading code that belongs to another user.
+/// code that belongs to another user, and the roots of cgroup hierarchies, which nobody may write.
 pub(super) fn helper_capabilities() -> io::Result<()> {
     let kept = CapabilitySet::SYS_ADMIN
         | CapabilitySet::SYS_CHROOT
         | CapabilitySet::SETUID
         | CapabilitySet::SETGID
         | CapabilitySet::SYS_RESOURCE
-        | CapabilitySet::DAC_READ_SEARCH;
+        | CapabilitySet::DAC_OVERRIDE;
     let kept = kept & rustix::thread::capabilities(None)?.permitted;
     set_capabilities(
         None,
