@@ -27,6 +27,7 @@ mod report;
 mod retry;
 mod starter;
 mod sync;
+mod unattended;
 
 pub use credentials::{Issued, SessionKeys};
 pub use event::EventQueue;

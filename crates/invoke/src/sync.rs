@@ -7,7 +7,6 @@ use functions::{Deployed, LogFormat, LogLevel, ResolveError, State};
 use model::{Call, Concluded, Exit, FunctionRef, Timeout, Unfinished};
 use sandbox::{Answer, StartError};
 use tasks::Ids;
-use tokio::sync::oneshot;
 
 use crate::admission::Permit;
 use crate::errors;
@@ -16,6 +15,7 @@ use crate::output::EnvironmentLog;
 use crate::pool::{Live, Pool};
 use crate::report::{Figures, Level, Lines, Status};
 use crate::starter::{Planned, StartFailure};
+use crate::unattended::Unattended;
 
 /// Longest init phase outside of an invocation.  [Lambda guide: runtime environment]
 const INIT_LIMIT: Duration = Duration::from_secs(10);
@@ -35,17 +35,9 @@ impl Invoke {
         let permit = self.0.admission.admit().ok_or(Refused::Throttled {
             reason: "ConcurrentInvocationLimitExceeded",
         })?;
-        let (answer, answered) = oneshot::channel();
         let inner = self.0.clone();
-        self.0.tasks.spawn("invocation", async move {
-            let outcome = inner.run(deployed, request, permit).await;
-            let _ = answer.send(outcome); // nobody waits any more: the run still counted
-        });
-        answered.await.unwrap_or_else(|_| {
-            Err(Refused::Internal {
-                detail: "the invocation task ended without an answer".to_owned(),
-            })
-        })
+        let run = async move { inner.run(deployed, request, permit).await };
+        Unattended::new(run, &self.0.tasks).await
     }
 
     /// Everything that an invocation checks before it runs.

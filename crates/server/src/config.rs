@@ -136,7 +136,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "threads",
         "KILN_THREADS",
         "0",
-        "threads of the server; 0 is one a core",
+        "threads of the server; 0 is one for two cores",
     ),
     setting(
         "log",

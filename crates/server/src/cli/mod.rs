@@ -193,10 +193,18 @@ fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
         .enable_all()
         .thread_name("kiln")
         .thread_stack_size(1 << 20);
-    if config.threads > 0 {
-        builder.worker_threads(config.threads);
-    }
+    builder.worker_threads(match config.threads {
+        0 => half_the_cores(),
+        threads => threads,
+    });
     Ok(builder.build()?)
+}
+
+/// The other half runs the functions: each warm call wakes the server and a function in turn, and
+/// fewer threads on the server's side save wake-ups across cores.
+fn half_the_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.div_ceil(2)
 }
 
 fn client_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
