@@ -1,3 +1,4 @@
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,6 +10,42 @@ pub struct Ids(Source);
 enum Source {
     System,
     Seeded(Arc<Mutex<u64>>),
+}
+
+thread_local! {
+    static SYSTEM: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; STOCK_BYTES], used: STOCK_BYTES }) };
+}
+
+/// What is fetched from the kernel at once: several ids are drawn for each call, and each fetch is a
+/// system call.
+const STOCK_BYTES: usize = 512;
+
+/// Random bytes of the kernel that were not given out yet. Kiln never forks a process that draws
+/// ids, so no two processes share a stock.
+struct Stock {
+    bytes: [u8; STOCK_BYTES],
+    used: usize,
+}
+
+impl Stock {
+    fn fill(&mut self, wanted: &mut [u8]) {
+        for chunk in wanted.chunks_mut(STOCK_BYTES) {
+            if STOCK_BYTES - self.used < chunk.len() {
+                // The kernel's generator cannot fail once it is seeded at boot; without it no
+                // identifier would be safe, so going on is worse than stopping here.
+                #[allow(clippy::expect_used)]
+                getrandom::fill(&mut self.bytes).expect("the kernel gives random bytes");
+                self.used = 0;
+            }
+            let given = self.bytes.iter_mut().skip(self.used);
+            // Wiped as they go out: secrets are made of them.
+            chunk
+                .iter_mut()
+                .zip(given)
+                .for_each(|(to, from)| *to = std::mem::take(from));
+            self.used += chunk.len();
+        }
+    }
 }
 
 impl Ids {
@@ -24,12 +61,7 @@ impl Ids {
 
     pub fn fill(&self, bytes: &mut [u8]) {
         match &self.0 {
-            Source::System => {
-                // The kernel's generator cannot fail once it is seeded at boot; without it no
-                // identifier would be safe, so going on is worse than stopping here.
-                #[allow(clippy::expect_used)]
-                getrandom::fill(bytes).expect("the kernel gives random bytes");
-            }
+            Source::System => SYSTEM.with_borrow_mut(|stock| stock.fill(bytes)),
             Source::Seeded(state) => {
                 let mut state = state.lock().unwrap_or_else(PoisonError::into_inner);
                 for chunk in bytes.chunks_mut(8) {
@@ -104,6 +136,16 @@ mod tests {
         assert_eq!(id.len(), 36);
         assert_eq!(&id[14..15], "4");
         assert!(matches!(&id[19..20], "8" | "9" | "a" | "b"), "{id}");
+    }
+
+    #[test]
+    fn numbers_of_the_system_never_repeat_over_the_edge_of_a_fetch() {
+        let ids = Ids::system();
+        let drawn: std::collections::HashSet<String> = (0..1_000).map(|_| ids.hex(12)).collect();
+        assert_eq!(drawn.len(), 1_000);
+        let mut long = vec![0; 3 * STOCK_BYTES];
+        ids.fill(&mut long);
+        assert!(long.windows(16).all(|w| w != [0; 16]));
     }
 
     #[test]
