@@ -12,7 +12,7 @@ use tasks::Tasks;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::{Semaphore, oneshot};
 
-use super::relay::{CONNECTIONS_MAX, PAUSE, splice};
+use super::relay::{PAUSE, each, splice};
 
 /// Longest wait for a connection to come about.
 const CONNECT_MAX: Duration = Duration::from_secs(75);
@@ -34,29 +34,11 @@ fn may_reach(ip: Ipv4Addr) -> bool {
 }
 
 /// Carries connections until the environment is `gone`.
-pub(super) async fn connections(
-    listener: TcpListener,
-    mut gone: oneshot::Receiver<()>,
-    tasks: Tasks,
-) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    loop {
-        let accept = async {
-            let place = places.clone().acquire_owned().await;
-            (place, listener.accept().await)
-        };
-        let (place, accepted) = tokio::select! {
-            biased;
-            _ = &mut gone => return,
-            both = accept => both,
-        };
-        let Ok((inside, _)) = accepted else {
-            tasks.clock().sleep(PAUSE).await;
-            continue;
-        };
-        let clock = tasks.clock().clone();
-        tasks.spawn("outward-connection", async move {
-            let _place = place;
+pub(super) async fn connections(listener: TcpListener, gone: oneshot::Receiver<()>, tasks: Tasks) {
+    let clock = tasks.clock().clone();
+    let carry = move |inside: TcpStream| {
+        let clock = clock.clone();
+        async move {
             // The kernel remembers where the connection was meant to go.
             let Ok(meant) = rustix::net::sockopt::ip_original_dst(&inside) else {
                 return;
@@ -68,8 +50,9 @@ pub(super) async fn connections(
             if let Ok(Ok(outside)) = clock.timeout(CONNECT_MAX, connecting).await {
                 splice(inside, outside).await;
             }
-        });
-    }
+        }
+    };
+    each(listener, gone, tasks, "outward-connection", carry).await;
 }
 
 /// Answers name lookups by asking the host's first name server.

@@ -9,18 +9,43 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 
 /// Most connections of one environment at a time; further ones wait in the kernel's queue.
-pub(super) const CONNECTIONS_MAX: usize = 64;
+const CONNECTIONS_MAX: usize = 64;
 
 /// After a failed accept, so that a lack of descriptors does not become a busy loop.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
-/// Runs until the environment is `gone`.
+/// Carries connections to Kiln's API until the environment is `gone`.
 pub(super) async fn serve(
     listener: TcpListener,
     endpoint: SocketAddr,
-    mut gone: oneshot::Receiver<()>,
+    gone: oneshot::Receiver<()>,
     tasks: Tasks,
 ) {
+    each(
+        listener,
+        gone,
+        tasks,
+        "kiln-relay-connection",
+        move |inside| async move {
+            // If Kiln does not listen, closing tells it.
+            if let Ok(outside) = TcpStream::connect(endpoint).await {
+                splice(inside, outside).await;
+            }
+        },
+    )
+    .await;
+}
+
+/// Accepts connections until the environment is `gone`, and has each carried by a task of its own.
+pub(super) async fn each<F>(
+    listener: TcpListener,
+    mut gone: oneshot::Receiver<()>,
+    tasks: Tasks,
+    name: &'static str,
+    carry: impl Fn(TcpStream) -> F,
+) where
+    F: Future<Output = ()> + Send + 'static,
+{
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accept = async {
@@ -36,17 +61,11 @@ pub(super) async fn serve(
             tasks.clock().sleep(PAUSE).await;
             continue;
         };
-        tasks.spawn("kiln-relay-connection", async move {
+        let carried = carry(inside);
+        tasks.spawn(name, async move {
             let _place = place;
-            carry(inside, endpoint).await;
+            carried.await;
         });
-    }
-}
-
-async fn carry(inside: TcpStream, endpoint: SocketAddr) {
-    // If Kiln does not listen, closing tells it.
-    if let Ok(outside) = TcpStream::connect(endpoint).await {
-        splice(inside, outside).await;
     }
 }
 
