@@ -149,11 +149,7 @@ async fn attempt(
     stored: &Stored,
 ) -> Result<Result<Outcome, Refused>, StoreError> {
     let request = stored.request()?;
-    let mut run = std::pin::pin!(async {
-        // Accepted while the function was being created: it is ready by now, or made so.
-        let _ = invoke.0.functions.resolve_ready(&request.function).await; // the call itself will tell
-        invoke.request_response(request.clone()).await
-    });
+    let mut run = std::pin::pin!(invoke.request_response(request));
     loop {
         tokio::select! {
             biased;
