@@ -16,8 +16,6 @@ pub(crate) struct Lines {
     pub(crate) function_name: String,
     pub(crate) version: String,
     pub(crate) memory_mib: u32,
-    /// `python:3.13.v72` and its ARN; absent for `provided.*`.
-    pub(crate) runtime_version: Option<(String, String)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,7 +74,12 @@ impl Lines {
         })
     }
 
-    pub(crate) fn init_start(&self, at: Time) -> Option<String> {
+    /// `runtime_version`: `python:3.13.v1` and its ARN, if it is known.
+    pub(crate) fn init_start(
+        &self,
+        at: Time,
+        runtime_version: Option<(String, String)>,
+    ) -> Option<String> {
         if self.json {
             let mut record = serde_json::json!({
                 "initializationType": "on-demand",
@@ -85,16 +88,14 @@ impl Lines {
                 "functionVersion": self.version,
             });
             let mut level = Level::Debug;
-            if let (Some((version, arn)), Some(map)) =
-                (&self.runtime_version, record.as_object_mut())
-            {
+            if let (Some((version, arn)), Some(map)) = (&runtime_version, record.as_object_mut()) {
                 level = Level::Info;
                 map.insert("runtimeVersion".to_owned(), version.as_str().into());
                 map.insert("runtimeVersionArn".to_owned(), arn.as_str().into());
             }
             return self.json(at, level, "platform.initStart", &record);
         }
-        let (version, arn) = self.runtime_version.as_ref()?;
+        let (version, arn) = runtime_version?;
         Some(format!(
             "INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}"
         ))
@@ -222,7 +223,6 @@ mod tests {
             function_name: "f".to_owned(),
             version: "$LATEST".to_owned(),
             memory_mib: 128,
-            runtime_version: Some(("python:3.13.v1".to_owned(), "arn:x".to_owned())),
         }
     }
 
@@ -264,7 +264,8 @@ mod tests {
             "INIT_REPORT Init Duration: 9999.79 ms\tPhase: init\tStatus: timeout"
         );
         assert_eq!(
-            l.init_start(at).unwrap(),
+            l.init_start(at, Some(("python:3.13.v1".to_owned(), "arn:x".to_owned())))
+                .unwrap(),
             "INIT_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:x"
         );
     }

@@ -165,7 +165,10 @@ impl Run<'_> {
             .await
             .map_err(refused)?;
         let log = &planned.log;
-        self.push(log, self.lines.init_start(self.now()));
+        let region = &self.request.function.region;
+        let runtime = self.pool.deployed.config.runtime;
+        let version = runtime.map(|r| (r.version_label(), r.version_arn(region)));
+        self.push(log, self.lines.init_start(self.now(), version));
         match self.inner.starter.start(&planned, INIT_LIMIT).await {
             Ok(live) => {
                 self.pool.add_busy(&live.log);
@@ -472,10 +475,6 @@ fn lines(deployed: &Deployed, function: &FunctionRef) -> Lines {
         function_name: function.name.to_string(),
         version: deployed.version.to_string(),
         memory_mib: deployed.config.memory.mib(),
-        runtime_version: deployed
-            .config
-            .runtime
-            .map(|r| (r.version_label(), r.version_arn(&function.region))),
     }
 }
 
