@@ -116,6 +116,7 @@ impl Starter {
             memory: config.memory,
             ephemeral: config.ephemeral,
             network: self.network,
+            waiting: None,
             init_limit: Duration::ZERO,
             output: log.clone(),
         };

@@ -85,13 +85,37 @@ pub struct EnvironmentSpec {
     pub memory: Memory,
     pub ephemeral: EphemeralStorage,
     pub network: Network,
+    /// A start that may use a process which was started before the function was known; `None` if
+    /// the function's own variables or mounts have to be there from the beginning.
+    pub waiting: Option<Arc<Waiting>>,
     /// Longest init phase.
     pub init_limit: Duration,
     /// Where stdout, stderr and the framed log go.
     pub output: Arc<dyn Output>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The runtime's own program, started without a function in an environment of its own. It loads
+/// what every function needs and then reads the descriptor that `_KILN_WAIT_FD` names: the complete
+/// variables of the function as `NAME=value` records that end with NUL, until the end of file. By
+/// then all mounts of the spec are there. It becomes one function, once.
+///
+/// Backends that keep no such processes start the spec's own program; so does one that has none
+/// ready.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Waiting {
+    /// Whose functions may get it: account, runtime, and whatever else differs between processes
+    /// of the same program.
+    pub key: String,
+    /// As in [`EnvironmentSpec`], the same for every function of the key.
+    pub argv: Vec<String>,
+    /// Without any function's variables. The backend adds `AWS_LAMBDA_RUNTIME_API`,
+    /// `_LAMBDA_TELEMETRY_LOG_FD` and `_KILN_WAIT_FD`.
+    pub env: Vec<(String, String)>,
+    /// Those of the spec's mounts that are there from the beginning.
+    pub mounts: Vec<Mount>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Mount {
     pub host: PathBuf,
     pub inside: PathBuf,

@@ -25,5 +25,5 @@ mod sys;
 
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount,
-    Network, Output, OutputLine, Sandbox, StartError,
+    Network, Output, OutputLine, Sandbox, StartError, Waiting,
 };

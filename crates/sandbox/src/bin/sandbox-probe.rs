@@ -257,6 +257,7 @@ async fn serve(dir: &str) -> io::Result<()> {
             memory: Memory::MIN,
             ephemeral: EphemeralStorage::DEFAULT,
             network: Network::None,
+            waiting: None,
             init_limit: Duration::from_secs(10),
             output: Arc::new(Nowhere),
         };

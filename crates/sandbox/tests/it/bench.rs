@@ -118,6 +118,7 @@ impl Bench {
             memory: Memory::from_mib(256).unwrap(),
             ephemeral: EphemeralStorage::DEFAULT,
             network: Network::None,
+            waiting: None,
             init_limit: Duration::from_secs(10),
             output: self.lines.clone(),
         }

@@ -26,6 +26,7 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
         memory: Memory::MIN,
         ephemeral: EphemeralStorage::DEFAULT,
         network: Network::None,
+        waiting: None,
         init_limit: 10_000 * MS,
         output,
     }
