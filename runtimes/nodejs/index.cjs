@@ -53,6 +53,8 @@ function offerStreaming() {
 }
 
 async function main() {
+  const waitFd = process.env._KILN_WAIT_FD;
+  if (waitFd !== undefined) await require('./wait.cjs').wait(Number(waitFd));
   output.patchConsole();
   offerStreaming();
   const client = new Client(process.env.AWS_LAMBDA_RUNTIME_API);

@@ -21,7 +21,7 @@ const LEVELS = {
 const TEXT_FRAME = 0xa55a0003;
 const JSON_FRAME = 0xa55a0002;
 
-const isJson = (process.env.AWS_LAMBDA_LOG_FORMAT || '').toUpperCase() === 'JSON';
+let isJson = false;
 
 function setRequest(id, tenant) {
   globalThis[REQUEST_ID] = id;
@@ -29,6 +29,7 @@ function setRequest(id, tenant) {
 }
 
 function patchConsole() {
+  isJson = (process.env.AWS_LAMBDA_LOG_FORMAT || '').toUpperCase() === 'JSON';
   const fd = process.env._LAMBDA_TELEMETRY_LOG_FD;
   delete process.env._LAMBDA_TELEMETRY_LOG_FD;
   const write = fd === undefined ? toStdout : toFrames(Number(fd));

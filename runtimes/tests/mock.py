@@ -12,6 +12,9 @@ import threading
 REQUEST = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 ARN = "arn:aws:lambda:us-east-1:000000000000:function:f"
 
+# What a process sees that waits for a function.
+GENERIC = {"PATH": os.environ["PATH"], "LANG": "en_US.UTF-8", "TZ": ":UTC", "NODE_PATH": "/nowhere", "ONLY_GENERIC": "1"}
+
 
 class Run:
     """What a runtime did: its answers, init error, output and exit code."""
@@ -152,8 +155,9 @@ def frames(data):
     return found
 
 
-def run(argv, handler, files, events=(None,), env=None, headers=None, framed=False, version=""):
-    """Runs `argv` with `files` as its code until all events are answered or it ends."""
+def run(argv, handler, files, events=(None,), env=None, headers=None, framed=False, version="", waiting=False):
+    """Runs `argv` with `files` as its code until all events are answered or it ends. `waiting`: it is
+    started elsewhere and before its function is known, which it learns through a pipe."""
     result = Run()
     api = Api(result, events, headers or {})
     api.start()
@@ -183,10 +187,19 @@ def run(argv, handler, files, events=(None,), env=None, headers=None, framed=Fal
             read, write = os.pipe()
             environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(write)
             fds = (write,)
+        folder, variables = task, environ
+        if waiting:
+            told, tell = os.pipe()
+            folder, variables = "/", {**GENERIC, "_KILN_WAIT_FD": str(told)}
+            fds += (told,)
         process = subprocess.Popen(
-            argv, cwd=task, env=environ, pass_fds=fds, stdin=subprocess.DEVNULL,
+            argv, cwd=folder, env=variables, pass_fds=fds, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )
+        if waiting:
+            os.close(told)
+            with os.fdopen(tell, "wb") as pipe:
+                pipe.write(b"".join(("%s=%s\0" % item).encode() for item in environ.items()))
         if framed:
             os.close(write)
         watch = threading.Thread(target=lambda: (api.done.wait(30), process.kill()), daemon=True)

@@ -2,6 +2,10 @@
 
 import base64
 import json
+import os
+import pathlib
+import subprocess
+import tempfile
 
 import mock
 
@@ -283,3 +287,40 @@ class Cases:
     def globals_live_as_long_as_the_process(self, b):
         run = self.run(b, "let n = 0; exports.h = async () => ++n", events=[0, 0, 0])
         assert [run.answer(i)[1] for i in range(3)] == [1, 2, 3]
+
+    def a_waiting_process_becomes_the_function_it_is_told(self, b):
+        code = (
+            "console.log('up'); const dep = require('dep');"
+            "exports.h = async (e) => [e, dep, process.env, process.cwd(), __filename]"
+        )
+        with tempfile.TemporaryDirectory() as library:
+            pathlib.Path(library, "dep.js").write_text("module.exports = 'found'")
+            env = {"NODE_PATH": library, "MINE": "a=b\nc", "EMPTY": "", "AWS_LAMBDA_LOG_FORMAT": "JSON"}
+            for mode in (22, 24):
+                run = self.run(b, code, events=[1], mode=mode, env=env, waiting=True, framed=True)
+                event, dep, seen, folder, file = run.answer()[1]
+                assert (event, dep, folder, file) == (1, "found", "/var/task", "/var/task/i.js"), run.answers
+                assert {name: seen[name] for name in env} == env, seen
+                assert not {"_KILN_WAIT_FD", "ONLY_GENERIC", "_LAMBDA_TELEMETRY_LOG_FD"} & set(seen), seen
+                (kind, line), = run.frames
+                assert kind & 3 == 2 and json.loads(line)["message"] == "up", run.frames
+
+    def a_waiting_process_serves_every_kind_of_module(self, b):
+        for name, code in [
+            ("i.mjs", "export const h = async (e) => e;"),
+            ("i.cjs", ECHO),
+            ("i.mjs", "import { x } from './x.mjs'; export const h = async (e) => x;"),
+        ]:
+            files = {name: code, "x.mjs": "export const x = 5;"}
+            run = self.run(b, files=files, events=[5], waiting=True)
+            assert run.answer() == ("response", 5), (name, run.stdout, run.stderr)
+        run = self.run(b, "throw new TypeError('boot')", waiting=True)
+        assert run.init_error[1]["errorType"] == "TypeError", run.init_error
+
+    def a_waiting_process_that_is_told_nothing_ends(self, b):
+        with open(os.devnull, "rb") as nothing:
+            env = {**mock.GENERIC, "_KILN_WAIT_FD": str(nothing.fileno())}
+            done = subprocess.run(
+                [self.node, b], env=env, pass_fds=[nothing.fileno()], capture_output=True, timeout=30
+            )
+        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), done

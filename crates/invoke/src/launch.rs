@@ -4,6 +4,7 @@
 mod bootstrap;
 mod environment;
 mod find;
+mod waiting;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use tasks::Tasks;
 
 pub(crate) use environment::{Facts, environment};
 use find::Interpreter;
+pub use waiting::Waiting;
 
 /// Where the interpreter's own prefix appears, if the host keeps it outside of `/usr`.
 const LANG_DIR: &str = "/var/lang";
@@ -26,6 +28,8 @@ const RUNTIME_DIR: &str = "/var/runtime";
 pub struct Launch {
     pub argv: Vec<String>,
     pub mounts: Vec<Mount>,
+    /// How the runtime starts before its function is known, if it can.
+    pub waiting: Option<Arc<Waiting>>,
     /// A `provided.*` function without an executable `bootstrap`.
     pub bootstrap_missing: bool,
 }
@@ -62,6 +66,7 @@ pub struct Catalog {
 struct Prepared {
     argv: Vec<String>,
     mounts: Vec<Mount>,
+    waiting: Option<Arc<Waiting>>,
 }
 
 impl Catalog {
@@ -96,6 +101,7 @@ impl Catalog {
         Ok(Launch {
             argv: prepared.argv.clone(),
             mounts: prepared.mounts.clone(),
+            waiting: prepared.waiting.clone(),
             bootstrap_missing: false,
         })
     }
@@ -212,6 +218,7 @@ fn provided(code: &Path) -> Launch {
     Launch {
         argv: vec!["/var/task/bootstrap".to_owned()],
         mounts: Vec::new(),
+        waiting: None,
         bootstrap_missing: !code.join("bootstrap").exists(),
     }
 }
@@ -234,7 +241,12 @@ fn prepare_blocking(
     }
     let mut argv = vec![interpreter.inside()];
     argv.extend(host.arguments);
-    Ok(Prepared { argv, mounts })
+    let waiting = Waiting::of(runtime, &argv, environment::generic(runtime), &mounts);
+    Ok(Prepared {
+        argv,
+        mounts,
+        waiting: waiting.map(Arc::new),
+    })
 }
 
 #[cfg(test)]

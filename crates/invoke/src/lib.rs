@@ -32,5 +32,5 @@ mod unattended;
 pub use credentials::{Issued, SessionKeys};
 pub use event::EventQueue;
 pub use handle::{Invoke, InvokeConfig, Outcome, Parts, Refused, Request};
-pub use launch::{Catalog, Found, Launch, MissingRuntime};
+pub use launch::{Catalog, Found, Launch, MissingRuntime, Waiting};
 pub use pool::PoolStatus;

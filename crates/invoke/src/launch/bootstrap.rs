@@ -26,7 +26,7 @@ static PYTHON: Files = files!(
 );
 static NODE_JS: Files = files!(
     "nodejs": "index.cjs", "client.cjs", "errors.cjs", "handler.cjs", "loop.cjs", "output.cjs",
-    "stream.cjs",
+    "stream.cjs", "wait.cjs",
 );
 
 /// Held while a bootstrap is written: calls that arrive together want the same folder.

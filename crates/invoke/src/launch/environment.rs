@@ -31,7 +31,10 @@ pub(crate) fn environment(facts: &Facts<'_>) -> Vec<(String, String)> {
                 .map(|(name, value)| (name.to_owned(), value)),
         );
     };
-    set(defaults(facts));
+    set(defaults(facts.config.runtime));
+    if let Some(endpoint) = facts.endpoint {
+        set(vec![("AWS_ENDPOINT_URL", endpoint.to_owned())]);
+    }
     let user = facts.config.environment.iter().flatten();
     set(user
         .map(|(name, value)| (name.as_str(), value.clone()))
@@ -40,9 +43,16 @@ pub(crate) fn environment(facts: &Facts<'_>) -> Vec<(String, String)> {
     all.into_iter().collect()
 }
 
+/// What every function of `runtime` has in common.
+pub(super) fn generic(runtime: Runtime) -> BTreeMap<String, String> {
+    defaults(Some(runtime))
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
 /// Set, but free to change. As observed in each of the managed runtimes.
-fn defaults(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
-    let runtime = facts.config.runtime;
+fn defaults(runtime: Option<Runtime>) -> Vec<(&'static str, String)> {
     let mut pairs = vec![
         ("LANG", "en_US.UTF-8".to_owned()),
         ("TZ", ":UTC".to_owned()),
@@ -52,9 +62,6 @@ fn defaults(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         ("_AWS_XRAY_DAEMON_PORT", "2000".to_owned()),
     ];
     pairs.extend(paths(runtime));
-    if let Some(endpoint) = facts.endpoint {
-        pairs.push(("AWS_ENDPOINT_URL", endpoint.to_owned()));
-    }
     let Some(runtime) = runtime.filter(|r| r.family() != RuntimeFamily::Provided) else {
         return pairs;
     };
