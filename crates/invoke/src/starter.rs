@@ -117,6 +117,7 @@ impl Starter {
             ephemeral: config.ephemeral,
             network: self.network,
             waiting: None,
+            template: None,
             init_limit: Duration::ZERO,
             output: log.clone(),
         };

@@ -88,6 +88,10 @@ pub struct EnvironmentSpec {
     /// A start that may use a process which was started before the function was known; `None` if
     /// the function's own variables or mounts have to be there from the beginning.
     pub waiting: Option<Arc<Waiting>>,
+    /// A start that may be the fork of an interpreter which is kept for that: told like
+    /// [`waiting`](Self::waiting), but with `_KILN_TEMPLATE_FD` instead of `_KILN_WAIT_FD`, one process
+    /// for all functions of the key, outside of their environments, and never a function itself.
+    pub template: Option<Arc<Waiting>>,
     /// Longest init phase.
     pub init_limit: Duration,
     /// Where stdout, stderr and the framed log go.

@@ -258,6 +258,7 @@ async fn serve(dir: &str) -> io::Result<()> {
             ephemeral: EphemeralStorage::DEFAULT,
             network: Network::None,
             waiting: None,
+            template: None,
             init_limit: Duration::from_secs(10),
             output: Arc::new(Nowhere),
         };

@@ -119,6 +119,7 @@ impl Bench {
             ephemeral: EphemeralStorage::DEFAULT,
             network: Network::None,
             waiting: None,
+            template: None,
             init_limit: Duration::from_secs(10),
             output: self.lines.clone(),
         }

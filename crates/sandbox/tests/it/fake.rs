@@ -27,6 +27,7 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
         ephemeral: EphemeralStorage::DEFAULT,
         network: Network::None,
         waiting: None,
+        template: None,
         init_limit: 10_000 * MS,
         output,
     }
