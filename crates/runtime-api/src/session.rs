@@ -106,9 +106,10 @@ impl SessionHandle {
         }
     }
 
-    /// Waits until the runtime asks for the next event, that is until it is idle again.
+    /// Waits until the runtime asks for the next event, that is until it is idle again. One whose
+    /// connection is gone asks no more.
     pub async fn idle(&mut self) {
-        while self.shared.lock().state != State::Ready {
+        while !self.shared.lock().is_idle() {
             self.shared.changed.notified().await;
         }
     }
@@ -270,6 +271,10 @@ impl Shared {
 }
 
 impl Inner {
+    fn is_idle(&self) -> bool {
+        self.state == State::Ready && !self.parked.is_empty()
+    }
+
     fn apply(&mut self, event: &Event<'_>) -> Result<(), Refusal> {
         self.state = self.state.on(event)?;
         Ok(())

@@ -38,6 +38,14 @@ pub trait Environment: Send {
     /// After an `Err` the environment is useless: stop it.
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer;
 
+    /// Stops every process of an idle environment where it is: it uses no CPU until
+    /// [`Environment::thaw`], or until it is given a call, which thaws it too. Connections stay open.
+    /// Costs one write; harmless if repeated.  [Lambda guide: the environment is frozen]
+    fn freeze(&mut self);
+
+    /// Lets a frozen environment go on. Costs one write; harmless if repeated.
+    fn thaw(&mut self);
+
     /// Waits until the runtime asks for its next event; `Err` if the environment ended instead. A
     /// runtime may answer and then exit: only one that has asked can be given the next call.
     /// Cancel-safe.

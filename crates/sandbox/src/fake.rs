@@ -51,6 +51,7 @@ struct Counts {
     started: AtomicU64,
     stopped: AtomicU64,
     calls: AtomicU64,
+    frozen: AtomicU64,
 }
 
 impl Reply {
@@ -178,6 +179,11 @@ impl Fake {
         self.started().saturating_sub(self.stopped())
     }
 
+    /// Environments that are frozen now.
+    pub fn frozen(&self) -> u64 {
+        self.counts.frozen.load(Ordering::SeqCst)
+    }
+
     pub fn calls(&self) -> u64 {
         self.counts.calls.load(Ordering::SeqCst)
     }
@@ -226,6 +232,7 @@ impl Sandbox for Fake {
             calls_left: self.calls_max,
             exit: self.exit,
             counts: self.counts.clone(),
+            is_frozen: false,
             down,
         }))
     }
@@ -243,6 +250,7 @@ struct FakeEnvironment {
     calls_left: Option<u64>,
     exit: Exit,
     counts: Arc<Counts>,
+    is_frozen: bool,
     down: watch::Receiver<Option<Exit>>,
 }
 
@@ -267,6 +275,7 @@ impl Environment for FakeEnvironment {
     }
 
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
+        self.thaw();
         self.counts.calls.fetch_add(1, Ordering::SeqCst);
         let begin = self.clock.monotonic();
         let reply = (self.script)(&call);
@@ -300,6 +309,18 @@ impl Environment for FakeEnvironment {
         }
     }
 
+    fn freeze(&mut self) {
+        if !std::mem::replace(&mut self.is_frozen, true) {
+            self.counts.frozen.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn thaw(&mut self) {
+        if std::mem::take(&mut self.is_frozen) {
+            self.counts.frozen.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
     async fn ready(&mut self) -> Result<(), Exit> {
         tokio::select! {
             biased;
@@ -320,6 +341,7 @@ impl Environment for FakeEnvironment {
 
 impl Drop for FakeEnvironment {
     fn drop(&mut self) {
+        self.thaw();
         self.counts.stopped.fetch_add(1, Ordering::SeqCst);
     }
 }

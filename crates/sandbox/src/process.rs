@@ -218,6 +218,15 @@ impl Body for Child {
 
     fn init_done(&mut self) {}
 
+    fn freeze(&mut self) {
+        // The group may be gone already; the same below.
+        let _ = kill_process_group(self.pid, Signal::STOP);
+    }
+
+    fn thaw(&mut self) {
+        let _ = kill_process_group(self.pid, Signal::CONT);
+    }
+
     fn memory_max_mib(&mut self) -> Option<u32> {
         peak_rss_mib(self.child.id())
     }

@@ -26,6 +26,12 @@ pub(crate) trait Body: Send {
     /// The runtime is ready: what is allowed only during init ends here.
     fn init_done(&mut self);
 
+    /// Stops all processes where they are. Harmless if repeated.
+    fn freeze(&mut self);
+
+    /// Lets them go on. Harmless if repeated.
+    fn thaw(&mut self);
+
     /// Peak memory of all processes so far.
     fn memory_max_mib(&mut self) -> Option<u32>;
 
@@ -148,6 +154,7 @@ impl Environment for Running {
 
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
         let begin = self.clock.monotonic();
+        self.body.thaw();
         self.body.is_busy(true);
         let ending = self.run(call, limit).await;
         self.body.is_busy(false);
@@ -158,6 +165,14 @@ impl Environment for Running {
             duration,
             memory_max_mib: self.body.memory_max_mib(),
         }
+    }
+
+    fn freeze(&mut self) {
+        self.body.freeze();
+    }
+
+    fn thaw(&mut self) {
+        self.body.thaw();
     }
 
     async fn ready(&mut self) -> Result<(), Exit> {

@@ -63,6 +63,10 @@ impl Run {
                 )),
             }
         }
+        // Needs no controller. Without it environments are stopped by signal.
+        if let Some(hierarchy) = version_2(&groups, &mounts) {
+            run.info.freezer = run.make(&hierarchy.candidates(), name).ok();
+        }
         let mut any = false;
         for controller in CONTROLLERS {
             let Some(hierarchy) = version_1(&groups, &mounts, controller) else {
@@ -113,6 +117,7 @@ impl Run {
                     for controller in wanted {
                         *self.info.slot(controller) = Some(path.clone());
                     }
+                    self.info.freezer = Some(path);
                     self.info.version = 2;
                     return Ok(true);
                 }
@@ -207,6 +212,7 @@ impl Cgroups {
         }
         self.directories()
             .into_iter()
+            .filter(|path| self.freezer.as_ref() != Some(path))
             .map(|path| {
                 fs::OpenOptions::new()
                     .write(true)
@@ -215,14 +221,14 @@ impl Cgroups {
             .collect()
     }
 
-    /// The group to clone into, with version 2.
+    /// The group of version 2 to clone into.
     pub(super) fn clone_target(&self, id: &str) -> io::Result<Option<OwnedFd>> {
-        match (&self.memory, self.version) {
-            (Some(path), 2) => {
+        match &self.freezer {
+            Some(path) => {
                 let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
                 Ok(Some(rustix::fs::open(path.join(id), flags, Mode::empty())?))
             }
-            _ => Ok(None),
+            None => Ok(None),
         }
     }
 

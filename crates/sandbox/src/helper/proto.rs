@@ -80,12 +80,15 @@ pub(crate) struct Cgroups {
     pub(crate) memory: Option<PathBuf>,
     pub(crate) cpu: Option<PathBuf>,
     pub(crate) pids: Option<PathBuf>,
+    /// A group of version 2, also beside controllers of version 1: there environments are frozen.
+    #[serde(default)]
+    pub(crate) freezer: Option<PathBuf>,
 }
 
 impl Cgroups {
     /// Each directory once.
     pub(crate) fn directories(&self) -> Vec<&PathBuf> {
-        let mut all: Vec<_> = [&self.memory, &self.cpu, &self.pids]
+        let mut all: Vec<_> = [&self.memory, &self.cpu, &self.pids, &self.freezer]
             .into_iter()
             .flatten()
             .collect();

@@ -11,6 +11,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use super::backend;
+use super::freezer::Freezer;
 use super::link::Link;
 use super::meter::Meter;
 use crate::StartError;
@@ -30,6 +31,7 @@ pub(super) struct Body {
     pidfd: OwnedFd,
     socket: AsyncFd<OwnedFd>,
     meter: Meter,
+    freezer: Freezer,
     memory: Option<Memory>,
     tasks: Tasks,
     exit: Option<Exit>,
@@ -50,12 +52,14 @@ impl Body {
         tasks: &Tasks,
     ) -> Result<Body, StartError> {
         let meter = Meter::open(cgroups, &id, pid);
+        let freezer = Freezer::open(cgroups, &id, pid);
         Ok(Body {
             socket: sys::watch(socket, Interest::READABLE).map_err(backend)?,
             id,
             link,
             pidfd,
             meter,
+            freezer,
             memory: None,
             tasks: tasks.clone(),
             exit: None,
@@ -187,6 +191,14 @@ impl running::Body for Body {
             self.meter.limit_cpu(memory.millicores());
         }
         self.meter.init_done();
+    }
+
+    fn freeze(&mut self) {
+        self.freezer.freeze();
+    }
+
+    fn thaw(&mut self) {
+        self.freezer.thaw();
     }
 
     fn memory_max_mib(&mut self) -> Option<u32> {

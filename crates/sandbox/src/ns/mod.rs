@@ -4,6 +4,7 @@
 //! meter of each environment.
 
 mod body;
+mod freezer;
 pub(crate) mod link;
 mod meter;
 mod outward;

@@ -8,6 +8,7 @@
 
 mod bench;
 mod fake;
+mod freeze;
 mod leftovers;
 mod ns;
 mod process;
