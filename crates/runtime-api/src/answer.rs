@@ -1,7 +1,7 @@
 //! What the API answers: fixed texts and the head of an event. Pure.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use model::{Call, RESPONSE_MAX};
+use model::Call;
 
 use crate::state::Refusal;
 
@@ -20,7 +20,8 @@ pub(crate) enum Answer {
     BadRequest,
     Refused(Refusal),
     InvalidResponseMode,
-    TooLarge,
+    /// The most that is allowed, in bytes.
+    TooLarge(u64),
     Truncated,
 }
 
@@ -49,10 +50,10 @@ impl Answer {
                 "InvalidFunctionResponseMode",
                 "Invalid function response mode",
             ),
-            Answer::TooLarge => error(
+            Answer::TooLarge(max) => error(
                 "413 Request Entity Too Large",
                 "RequestEntityTooLarge",
-                &format!("Exceeded maximum allowed payload size ({RESPONSE_MAX} bytes)."),
+                &format!("Exceeded maximum allowed payload size ({max} bytes)."),
             ),
             Answer::Truncated => error(
                 "400 Bad Request",
@@ -164,7 +165,7 @@ mod tests {
                 400,
                 "InvalidFunctionResponseMode",
             ),
-            (Answer::TooLarge, 413, "RequestEntityTooLarge"),
+            (Answer::TooLarge(9), 413, "RequestEntityTooLarge"),
             (Answer::Truncated, 400, "TruncatedHTTPRequest"),
         ] {
             let (line, body) = body(&answer);

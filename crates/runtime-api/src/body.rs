@@ -3,11 +3,14 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use crate::route::Length;
+use crate::stream::PIECE_BYTES_MAX;
 
 /// Longest line of chunk size and extensions.
 const SIZE_LINE_MAX: usize = 256;
 /// Longest trailer line; `Lambda-Runtime-Function-Error-Body` is one.
 const TRAILER_BYTES_MAX: usize = 1 << 20;
+/// Most bytes that are asked for at once.
+const READ_BYTES_MAX: usize = 8 << 20;
 /// Most trailer lines.
 const TRAILERS_MAX: usize = 16;
 
@@ -15,13 +18,17 @@ const TRAILERS_MAX: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Decoder {
     step: Step,
-    /// What has been kept so far.
+    /// What has been kept so far, or since the last piece was taken.
     content: BytesMut,
-    content_max: usize,
+    /// Content so far, with the pieces that were taken.
+    kept: u64,
+    content_max: u64,
+    /// Whether the content is wanted as it comes, in pieces.
+    in_pieces: bool,
     /// The body is longer than `content_max`; what follows is thrown away.
     too_large: bool,
-    /// All bytes taken so far, kept or not.
-    taken: u64,
+    /// Bytes thrown away so far.
+    wasted: u64,
     trailers: Trailers,
     trailer_lines: usize,
     /// How much of the unfinished line at hand has been searched.
@@ -59,7 +66,7 @@ pub(crate) struct BadChunk;
 
 impl Decoder {
     /// Keeps at most `content_max` bytes.
-    pub(crate) fn new(length: Length, content_max: usize) -> Decoder {
+    pub(crate) fn new(length: Length, content_max: u64) -> Decoder {
         let step = match length {
             Length::Fixed(0) => Step::Done,
             Length::Fixed(left) => Step::Fixed { left },
@@ -68,22 +75,39 @@ impl Decoder {
         Decoder {
             step,
             content: BytesMut::new(),
+            kept: 0,
             content_max,
-            too_large: matches!(length, Length::Fixed(n) if n > content_max as u64),
-            taken: 0,
+            in_pieces: false,
+            too_large: matches!(length, Length::Fixed(n) if n > content_max),
+            wasted: 0,
             trailers: Trailers::default(),
             trailer_lines: 0,
             searched: 0,
         }
     }
 
+    /// Gives out its content as it comes, see [`Decoder::piece`]; at most `content_max` bytes of it.
+    pub(crate) fn in_pieces(length: Length, content_max: u64) -> Decoder {
+        let mut decoder = Decoder::new(length, content_max);
+        decoder.in_pieces = true;
+        // How much was announced says nothing yet: what comes before the limit is handed on.
+        decoder.too_large = false;
+        decoder
+    }
+
     pub(crate) fn is_too_large(&self) -> bool {
         self.too_large
     }
 
-    /// Bytes taken so far, thrown away or not.
-    pub(crate) fn taken(&self) -> u64 {
-        self.taken
+    /// Bytes thrown away so far.
+    pub(crate) fn wasted(&self) -> u64 {
+        self.wasted
+    }
+
+    /// Takes the content that has come since the last piece, if any has.
+    pub(crate) fn piece(&mut self) -> Option<Bytes> {
+        let piece = std::mem::take(&mut self.content);
+        (!piece.is_empty()).then(|| piece.freeze())
     }
 
     /// How many bytes at least are still to come; a hint for the size of the next read.
@@ -95,7 +119,11 @@ impl Decoder {
         if self.too_large {
             return 0;
         }
-        usize::try_from(left).map_or(self.content_max, |n| n.min(self.content_max))
+        let most = match self.in_pieces {
+            true => PIECE_BYTES_MAX as u64,
+            false => self.content_max,
+        };
+        usize::try_from(left.min(most)).unwrap_or(READ_BYTES_MAX)
     }
 
     pub(crate) fn finish(self) -> (Bytes, Trailers) {
@@ -109,7 +137,7 @@ impl Decoder {
                 Step::Done => return Ok(Progress::Done),
                 Step::Fixed { left } => {
                     // Waiting for the whole of it saves a copy: the buffer itself becomes the body.
-                    if !self.too_large && (input.len() as u64) < left {
+                    if !self.too_large && !self.in_pieces && (input.len() as u64) < left {
                         return Ok(Progress::More);
                     }
                     let left = left - self.take(left, input);
@@ -140,18 +168,29 @@ impl Decoder {
     /// Moves at most `left` bytes of content; returns how many.
     fn take(&mut self, left: u64, input: &mut BytesMut) -> u64 {
         let n = usize::try_from(left).map_or(input.len(), |left| left.min(input.len()));
-        self.taken += n as u64;
-        self.too_large |= self.content.len() + n > self.content_max;
+        self.too_large |= self.kept + n as u64 > self.content_max;
+        let mut wanted = n;
         if self.too_large {
-            self.content = BytesMut::new();
-            input.advance(n);
-        } else if self.content.is_empty() {
-            self.content = input.split_to(n);
+            // A stream goes on to its limit; of a whole answer nothing is left.
+            let room = self.content_max.saturating_sub(self.kept);
+            wanted = match self.in_pieces {
+                true => usize::try_from(room).map_or(n, |room| room.min(n)),
+                false => 0,
+            };
+            if !self.in_pieces {
+                self.content = BytesMut::new();
+            }
+        }
+        if self.content.is_empty() {
+            self.content = input.split_to(wanted);
         } else {
             self.content
-                .extend_from_slice(input.get(..n).unwrap_or_default());
-            input.advance(n);
+                .extend_from_slice(input.get(..wanted).unwrap_or_default());
+            input.advance(wanted);
         }
+        input.advance(n - wanted);
+        self.kept += wanted as u64;
+        self.wasted += (n - wanted) as u64;
         n as u64
     }
 
@@ -177,7 +216,6 @@ impl Decoder {
         }
         let mut line = input.split_to(end + 1);
         line.truncate(end - 1);
-        self.taken += end as u64 + 1;
         Ok(Some(line))
     }
 
@@ -224,7 +262,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const MAX: usize = 32;
+    const MAX: u64 = 32;
 
     /// Feeds `bytes` in pieces of `step` bytes.
     fn decode(length: Length, bytes: &[u8], step: usize) -> Result<Option<Decoder>, BadChunk> {
@@ -317,7 +355,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_body_in_any_chunks_comes_out_whole(
-            body in prop::collection::vec(any::<u8>(), 0..MAX),
+            body in prop::collection::vec(any::<u8>(), 0..32),
             size in 1usize..9, step in 1usize..20,
         ) {
             let mut text = Vec::new();
@@ -335,7 +373,7 @@ mod tests {
             bytes in "([0-9a-f]{1,3}|[\r\n]{1,2}|[a-z:;]{1,9}|\r\n|0\r\n){0,40}", step in 1usize..20,
         ) {
             if let Ok(Some(decoder)) = decode(Length::Chunked, bytes.as_bytes(), step) {
-                prop_assert!(decoder.finish().0.len() <= MAX);
+                prop_assert!(decoder.finish().0.len() as u64 <= MAX);
             }
         }
     }

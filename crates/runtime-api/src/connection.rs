@@ -15,6 +15,7 @@ use crate::outlet::Outlet;
 use crate::route::{self, HEAD_BYTES_MAX, Head, Length, Mode, Post, Route};
 use crate::session::{Reply, Shared, Turn};
 use crate::state::Event;
+use crate::stream::{Piece, ResponseWriter};
 
 /// Room for the next read when nothing says how much will come.
 const READ_BYTES: usize = 8 << 10;
@@ -193,8 +194,8 @@ impl Connection<'_> {
             request,
             invocation: head.invocation.as_deref(),
         };
-        let number = match self.shared.post(&event) {
-            Ok(number) => number,
+        let (number, writer) = match self.shared.post(&event) {
+            Ok(taken) => taken,
             Err(refusal) => return self.refuse(head, Answer::Refused(refusal)).await,
         };
         // However this ends, the runtime is done with the invocation.
@@ -205,15 +206,21 @@ impl Connection<'_> {
             return self.refuse(head, Answer::InvalidResponseMode).await;
         }
         let shared = self.shared;
-        let (end, flow) = self
-            .take_body(head, || shared.reply(number, Reply::TooLarge))
-            .await?;
+        let too_large = || shared.reply(number, Reply::TooLarge);
+        let mut bytes_max = RESPONSE_MAX as u64;
+        let (end, flow) = match writer {
+            Some(writer) if post == Post::Response && head.mode == Mode::Streaming => {
+                bytes_max = writer.bytes_max();
+                self.stream_body(head, writer, too_large).await?
+            }
+            _ => self.take_body(head, too_large).await?,
+        };
         let answer = match end {
             BodyEnd::Whole(body, trailers) => {
                 shared.reply(number, reply(post, head, body, trailers));
                 Answer::Accepted
             }
-            BodyEnd::TooLarge => Answer::TooLarge,
+            BodyEnd::TooLarge => Answer::TooLarge(bytes_max),
             BodyEnd::Truncated => {
                 shared.reply(number, Reply::Truncated);
                 Answer::Truncated
@@ -237,7 +244,7 @@ impl Connection<'_> {
         let (end, flow) = self.take_body(head, || {}).await?;
         let (payload, answer) = match end {
             BodyEnd::Whole(body, _) => (body, Answer::Accepted),
-            BodyEnd::TooLarge => (Bytes::new(), Answer::TooLarge),
+            BodyEnd::TooLarge => (Bytes::new(), Answer::TooLarge(RESPONSE_MAX as u64)),
             BodyEnd::Truncated => (Bytes::new(), Answer::Truncated),
         };
         self.shared.init_failed(FunctionError {
@@ -258,7 +265,49 @@ impl Connection<'_> {
         if head.expects_continue {
             self.outlet.send(Bytes::from_static(CONTINUE)).await?;
         }
-        let decoder = Decoder::new(head.length, RESPONSE_MAX);
+        let decoder = Decoder::new(head.length, RESPONSE_MAX as u64);
+        self.body(decoder, too_large).await
+    }
+
+    /// Hands a body on as it comes. What its reader has no room for stays in the socket, so that the
+    /// function has to wait. If the reader is gone the body is read and forgotten.
+    async fn stream_body(
+        &mut self,
+        head: &Head,
+        writer: ResponseWriter,
+        too_large: impl FnOnce(),
+    ) -> io::Result<(BodyEnd, Flow)> {
+        if head.expects_continue {
+            self.outlet.send(Bytes::from_static(CONTINUE)).await?;
+        }
+        let mut decoder = Decoder::in_pieces(head.length, writer.bytes_max());
+        let begin = Piece::Begin {
+            content_type: head.content_type.clone(),
+        };
+        let mut writer = writer.send(begin).await.ok().map(|()| writer);
+        loop {
+            let progress = decoder.feed(&mut self.buffer);
+            if let Some(bytes) = decoder.piece()
+                && let Some(to) = &writer
+                && to.send(Piece::Bytes(bytes)).await.is_err()
+            {
+                writer = None;
+            }
+            match progress {
+                Err(_) => return Ok((BodyEnd::Truncated, Flow::Close)),
+                Ok(_) if decoder.is_too_large() => break,
+                Ok(Progress::Done) => {
+                    let (content, trailers) = decoder.finish();
+                    return Ok((BodyEnd::Whole(content, trailers), Flow::Continue));
+                }
+                Ok(Progress::More) => {}
+            }
+            let room = decoder.wanted().saturating_sub(self.buffer.len());
+            match self.read(room.max(READ_BYTES)).await {
+                Ok(0) | Err(_) => return Ok((BodyEnd::Truncated, Flow::Close)),
+                Ok(_) => {}
+            }
+        }
         self.body(decoder, too_large).await
     }
 
@@ -280,7 +329,7 @@ impl Connection<'_> {
             if progress == Progress::Done {
                 break;
             }
-            if decoder.taken() > DISCARD_BYTES_MAX {
+            if decoder.wasted() > DISCARD_BYTES_MAX {
                 return Ok((BodyEnd::TooLarge, Flow::Close));
             }
             let room = decoder.wanted().saturating_sub(self.buffer.len());

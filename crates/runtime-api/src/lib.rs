@@ -8,6 +8,7 @@
 //!          ▲                                              state    what is allowed when (pure)
 //!          └── session ◀── connection ◀── socket          route    request heads (pure)
 //!                                                         body     request bodies (pure)
+//!                                                         stream   responses in pieces
 //! ```
 //!
 //! The HTTP is our own because an event is written from the task that has it, straight to the
@@ -20,5 +21,7 @@ mod outlet;
 mod route;
 mod session;
 mod state;
+mod stream;
 
 pub use session::{InitEnd, Reply, Session, SessionHandle};
+pub use stream::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};

@@ -20,6 +20,8 @@ pub(crate) struct Head {
     pub mode: Mode,
     /// `Lambda-Runtime-Invocation-Id`
     pub invocation: Option<String>,
+    /// Of a streamed response.
+    pub content_type: Option<String>,
     /// The content type is `application/vnd.aws.lambda.error.cause+json`.
     pub has_cause: bool,
 }
@@ -100,6 +102,11 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, BadRequest> {
     for header in request.headers.iter() {
         fields.take(header)?;
     }
+    if fields.mode == Some(Mode::Streaming) {
+        let mut types = request.headers.iter();
+        let found = types.find(|h| h.name.eq_ignore_ascii_case("content-type"));
+        fields.content_type = found.map(|h| String::from_utf8_lossy(h.value).into_owned());
+    }
     Ok(Head {
         route: route(method, target),
         length: fields.length()?,
@@ -108,6 +115,7 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, BadRequest> {
         error_type: fields.error_type,
         mode: fields.mode.unwrap_or(Mode::Buffered),
         invocation: fields.invocation,
+        content_type: fields.content_type,
         has_cause: fields.has_cause,
     })
 }
@@ -154,6 +162,7 @@ struct Fields {
     error_type: Option<String>,
     mode: Option<Mode>,
     invocation: Option<String>,
+    content_type: Option<String>,
     has_cause: bool,
 }
 

@@ -13,6 +13,7 @@ use crate::answer;
 use crate::connection;
 use crate::outlet::{Delivery, Outlet};
 use crate::state::{Attempt, Event, Refusal, State};
+use crate::stream::ResponseWriter;
 
 /// Most connections of one environment at a time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 8;
@@ -29,6 +30,7 @@ pub enum InitEnd {
 /// How one invocation ended, as far as the runtime said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reply {
+    /// Empty if it went to a [`ResponseWriter`].
     Response(Bytes),
     /// The runtime answered in streaming mode and named an error in its trailers, or posted to
     /// `/error`.
@@ -95,8 +97,11 @@ impl SessionHandle {
 
     /// Hands the call to the waiting (or next) `/next` and waits for its answer. The caller bounds
     /// the wait; dropping the future abandons the call (late answers then get 400).
-    pub async fn invoke(&mut self, call: Call) -> Reply {
-        let mut abandon = Abandon(&self.shared, Some(self.shared.offer(call)));
+    ///
+    /// A response in streaming mode goes to `to` while it comes; without `to`, and in all other
+    /// modes, it is collected.  [Lambda Runtime API: response streaming]
+    pub async fn invoke(&mut self, call: Call, to: Option<ResponseWriter>) -> Reply {
+        let mut abandon = Abandon(&self.shared, Some(self.shared.offer(call, to)));
         loop {
             if let Some(reply) = self.shared.lock().reply.take() {
                 abandon.1 = None;
@@ -130,6 +135,7 @@ impl Drop for Abandon<'_> {
         let mut inner = self.0.lock();
         inner.offered = None;
         inner.reply = None;
+        inner.writer = None;
         // Never refused: an invocation that is over stays over.
         let _ = inner.apply(&Event::Abandon(number));
     }
@@ -152,6 +158,8 @@ struct Inner {
     /// The call that waits for a `/next`, or runs.
     offered: Option<(Attempt, Delivery)>,
     reply: Option<Reply>,
+    /// Where a streamed response of the call goes.
+    writer: Option<ResponseWriter>,
     /// Connections that wait in `/next`, longest first.
     parked: VecDeque<Arc<Outlet>>,
 }
@@ -164,6 +172,7 @@ impl Default for Inner {
             attempts: 0,
             offered: None,
             reply: None,
+            writer: None,
             parked: VecDeque::new(),
         }
     }
@@ -183,7 +192,7 @@ impl Shared {
 
     /// Offers a call and, if a connection waits for one, writes it there at once: from the caller's
     /// task, which saves waking the session's.
-    fn offer(&self, call: Call) -> u64 {
+    fn offer(&self, call: Call, to: Option<ResponseWriter>) -> u64 {
         let mut inner = self.lock();
         inner.attempts += 1;
         let attempt = Attempt {
@@ -196,6 +205,7 @@ impl Shared {
             payload: call.payload,
         };
         inner.reply = None;
+        inner.writer = to;
         inner.offered = Some((attempt.clone(), delivery.clone()));
         if inner.parked.is_empty() || inner.apply(&Event::Deliver(attempt)).is_err() {
             return number;
@@ -236,11 +246,13 @@ impl Shared {
         self.lock().parked.retain(|o| !Arc::ptr_eq(o, outlet));
     }
 
-    /// Begins to take an answer; returns the number of its attempt for [`Shared::posted`].
-    pub(crate) fn post(&self, event: &Event<'_>) -> Result<u64, Refusal> {
+    /// Begins to take an answer; returns the number of its attempt for [`Shared::posted`], and where
+    /// it goes if it comes in pieces.
+    pub(crate) fn post(&self, event: &Event<'_>) -> Result<(u64, Option<ResponseWriter>), Refusal> {
         let mut inner = self.lock();
         inner.apply(event)?;
-        Ok(inner.state.wanted().unwrap_or_default())
+        let number = inner.state.wanted().unwrap_or_default();
+        Ok((number, inner.writer.take()))
     }
 
     /// The answer is known: tells the handle, if that still waits for this attempt.

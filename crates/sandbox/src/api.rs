@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Call, Ending, EphemeralStorage, Exit, FunctionError, Memory};
+use runtime_api::ResponseWriter;
 
 /// Makes environments.
 #[async_trait]
@@ -37,6 +38,11 @@ pub trait Environment: Send {
     ///
     /// After an `Err` the environment is useless: stop it.
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer;
+
+    /// The same, with a response in streaming mode given to `to` while it comes: the answer's payload
+    /// is empty then. Everything else is collected as by `invoke`. The call goes on if the reader of
+    /// `to` is gone; while there is no room in `to` the function waits, and its time runs.
+    async fn stream(&mut self, call: Call, limit: Duration, to: ResponseWriter) -> Answer;
 
     /// Stops every process of an idle environment where it is: it uses no CPU until
     /// [`Environment::thaw`], or until it is given a call, which thaws it too. Connections stay open.

@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use crate::{
     Answer, Environment, EnvironmentSpec, InitReport, Isolation, OutputLine, Sandbox, StartError,
 };
+use runtime_api::{Piece, ResponseWriter};
 
 type Script = dyn Fn(&Call) -> Reply + Send + Sync;
 type InitFailure = dyn Fn(&EnvironmentSpec) -> Option<StartError> + Send + Sync;
@@ -43,6 +44,7 @@ pub struct Reply {
     ending: Option<Ending>,
     after: Duration,
     lines: Vec<String>,
+    pieces: Vec<Piece>,
     memory_max_mib: Option<u32>,
 }
 
@@ -60,6 +62,7 @@ impl Reply {
             ending,
             after: Duration::ZERO,
             lines: Vec::new(),
+            pieces: Vec::new(),
             memory_max_mib: Some(32),
         }
     }
@@ -87,6 +90,16 @@ impl Reply {
     /// Runs into the limit of the call.
     pub fn never() -> Reply {
         Reply::ending(None)
+    }
+
+    /// Answers in streaming mode: gives the pieces at once, and ends when it would.
+    pub fn streams(mut self, content_type: Option<&str>, pieces: &[&'static [u8]]) -> Reply {
+        self.pieces.push(Piece::Begin {
+            content_type: content_type.map(str::to_owned),
+        });
+        let bytes = |piece: &&'static [u8]| Piece::Bytes(Bytes::from_static(piece));
+        self.pieces.extend(pieces.iter().map(bytes));
+        self
     }
 
     pub fn after(mut self, wait: Duration) -> Reply {
@@ -266,19 +279,21 @@ impl FakeEnvironment {
             }
         }
     }
-}
 
-#[async_trait]
-impl Environment for FakeEnvironment {
-    fn init(&self) -> &InitReport {
-        &self.report
-    }
-
-    async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
+    async fn answer(&mut self, call: Call, limit: Duration, to: Option<ResponseWriter>) -> Answer {
         self.thaw();
         self.counts.calls.fetch_add(1, Ordering::SeqCst);
         let begin = self.clock.monotonic();
-        let reply = (self.script)(&call);
+        let mut reply = (self.script)(&call);
+        let mut collected = Vec::new();
+        for piece in std::mem::take(&mut reply.pieces) {
+            match (&to, piece) {
+                // A reader that is gone does not end a function.
+                (Some(to), piece) => drop(to.send(piece).await),
+                (None, Piece::Bytes(bytes)) => collected.extend_from_slice(&bytes),
+                (None, Piece::Begin { .. }) => {}
+            }
+        }
         let clock = self.clock.clone();
         let wait = reply.after.min(limit);
         let killed = tokio::select! {
@@ -301,12 +316,33 @@ impl Environment for FakeEnvironment {
                 Err(Unfinished::TimedOut)
             }
         };
+        let ending = match ending {
+            Ok(Concluded::Success(payload)) if payload.is_empty() => {
+                Ok(Concluded::Success(collected.into()))
+            }
+            other => other,
+        };
         self.calls_left = self.calls_left.map(|left| left.saturating_sub(1));
         Answer {
             ending,
             duration: self.clock.monotonic().since(begin),
             memory_max_mib: reply.memory_max_mib,
         }
+    }
+}
+
+#[async_trait]
+impl Environment for FakeEnvironment {
+    fn init(&self) -> &InitReport {
+        &self.report
+    }
+
+    async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
+        self.answer(call, limit, None).await
+    }
+
+    async fn stream(&mut self, call: Call, limit: Duration, to: ResponseWriter) -> Answer {
+        self.answer(call, limit, Some(to)).await
     }
 
     fn freeze(&mut self) {

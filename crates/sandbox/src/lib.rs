@@ -23,6 +23,8 @@ pub mod process;
 mod running;
 mod sys;
 
+pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};
+
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount,
     Network, Output, OutputLine, Sandbox, StartError, Waiting,

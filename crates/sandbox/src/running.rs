@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Call, Concluded, Ending, Exit, Unfinished};
-use runtime_api::{InitEnd, Reply, SessionHandle};
+use runtime_api::{InitEnd, Reply, ResponseWriter, SessionHandle};
 use tasks::{Clock, Mono};
 
 use crate::output::Streams;
@@ -111,9 +111,9 @@ impl Running {
         }
     }
 
-    async fn run(&mut self, call: Call, limit: Duration) -> Ending {
+    async fn run(&mut self, call: Call, limit: Duration, to: Option<ResponseWriter>) -> Ending {
         let clock = &self.clock;
-        let mut reply = std::pin::pin!(self.session.invoke(call));
+        let mut reply = std::pin::pin!(self.session.invoke(call, to));
         let first = tokio::select! {
             biased;
             reply = &mut reply => Ok(reply),
@@ -135,6 +135,21 @@ impl Running {
             Err(other) => Err(other),
         }
     }
+
+    async fn answer(&mut self, call: Call, limit: Duration, to: Option<ResponseWriter>) -> Answer {
+        let begin = self.clock.monotonic();
+        self.body.thaw();
+        self.body.is_busy(true);
+        let ending = self.run(call, limit, to).await;
+        self.body.is_busy(false);
+        let duration = self.clock.monotonic().since(begin);
+        self.streams.drain();
+        Answer {
+            ending,
+            duration,
+            memory_max_mib: self.body.memory_max_mib(),
+        }
+    }
 }
 
 fn ending(reply: Reply) -> Ending {
@@ -153,18 +168,11 @@ impl Environment for Running {
     }
 
     async fn invoke(&mut self, call: Call, limit: Duration) -> Answer {
-        let begin = self.clock.monotonic();
-        self.body.thaw();
-        self.body.is_busy(true);
-        let ending = self.run(call, limit).await;
-        self.body.is_busy(false);
-        let duration = self.clock.monotonic().since(begin);
-        self.streams.drain();
-        Answer {
-            ending,
-            duration,
-            memory_max_mib: self.body.memory_max_mib(),
-        }
+        self.answer(call, limit, None).await
+    }
+
+    async fn stream(&mut self, call: Call, limit: Duration, to: ResponseWriter) -> Answer {
+        self.answer(call, limit, Some(to)).await
     }
 
     fn freeze(&mut self) {

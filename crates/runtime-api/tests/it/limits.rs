@@ -18,7 +18,7 @@ fn a_large_event_arrives_whole() {
         };
         let server = async {
             handle.idle().await;
-            handle.invoke(call(&event)).await
+            handle.invoke(call(&event), None).await
         };
         let ((), reply) = tokio::join!(runtime, server);
         assert!(reply == Reply::Response(event.clone().into()));
@@ -35,7 +35,7 @@ fn an_answer_of_the_greatest_size_passes_and_one_byte_more_does_not() {
                 client.get(&path("invocation/next")).await;
                 client.post(&invocation("response"), "", &body).await
             };
-            let (reply, posted) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+            let (reply, posted) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
             assert_eq!(posted.status, status);
             match reply {
                 Reply::Response(bytes) => assert_eq!((bytes.len(), status), (size, 202)),
@@ -54,7 +54,7 @@ fn an_answer_of_the_greatest_size_passes_and_one_byte_more_does_not() {
             client.get(&path("invocation/next")).await;
             client.post(&invocation("response"), "", b"1").await;
         };
-        let (reply, ()) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+        let (reply, ()) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
         assert_eq!(reply, Reply::Response(Bytes::from_static(b"1")));
     });
 }
@@ -72,7 +72,7 @@ fn a_runtime_that_breaks_off_leaves_a_truncated_answer() {
                 let head = format!("POST {} HTTP/1.1\r\n{broken}", invocation("response"));
                 client.send(head.as_bytes()).await;
             };
-            let (reply, ()) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+            let (reply, ()) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
             assert_eq!(reply, Reply::Truncated);
         }
     });
@@ -110,7 +110,7 @@ fn a_client_that_waits_for_leave_to_send_gets_it() {
             client.send(b"42").await;
             assert_eq!(client.answer().await.status, 202);
         };
-        let (reply, ()) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+        let (reply, ()) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
         assert_eq!(reply, Reply::Response("42".into()));
     });
 }
@@ -135,7 +135,7 @@ fn a_connection_that_asked_and_left_is_forgotten() {
             assert_eq!(client.get(&path("invocation/next")).await.text(), "1");
             client.post(&invocation("response"), "", b"").await;
         };
-        tokio::join!(handle.invoke(call(b"1")), runtime);
+        tokio::join!(handle.invoke(call(b"1"), None), runtime);
     });
 }
 
@@ -189,7 +189,7 @@ fn noise_from_the_runtime_never_stops_the_session() {
             client.get(&path("invocation/next")).await;
             client.post(&invocation("response"), "", b"1").await
         };
-        let (reply, posted) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+        let (reply, posted) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
         assert_eq!((reply, posted.status), (Reply::Response("1".into()), 202));
     });
 }

@@ -6,3 +6,4 @@ mod client;
 mod limits;
 mod protocol;
 mod runtimes;
+mod stream;

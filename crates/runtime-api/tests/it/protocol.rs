@@ -30,7 +30,7 @@ fn an_event_goes_out_and_its_answer_comes_back() {
             let server = async {
                 assert_eq!(handle.init_end().await, InitEnd::Ready);
                 handle.idle().await;
-                let reply = handle.invoke(call(event.as_bytes())).await;
+                let reply = handle.invoke(call(event.as_bytes()), None).await;
                 assert_eq!(reply, Reply::Response(Bytes::from_static(b"42")));
             };
             tokio::join!(runtime, server);
@@ -51,7 +51,7 @@ fn an_event_that_comes_before_the_runtime_asks_is_kept_for_it() {
             assert_eq!(other.get(&path("invocation/next")).await, next);
             client.post(&invocation("response"), "", b"").await;
         };
-        let (reply, ()) = tokio::join!(handle.invoke(call(b"1")), runtime);
+        let (reply, ()) = tokio::join!(handle.invoke(call(b"1"), None), runtime);
         assert_eq!(reply, Reply::Response(Bytes::new()));
     });
 }
@@ -97,7 +97,7 @@ fn the_event_carries_the_headers_of_the_invocation() {
             tenant_id: Some("blue".into()),
             ..call(b"{}")
         };
-        tokio::join!(handle.invoke(call), runtime);
+        tokio::join!(handle.invoke(call, None), runtime);
     });
 }
 
@@ -161,7 +161,7 @@ fn an_invocation_error_is_passed_on() {
                     .await;
                 assert_eq!(posted.status, 202);
             };
-            let (reply, ()) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+            let (reply, ()) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
             assert_eq!(reply, Reply::Error(want));
         }
     });
@@ -191,7 +191,7 @@ fn a_streamed_answer_is_gathered_and_its_trailers_may_hold_an_error() {
                     .await;
                 assert_eq!(posted.status, 202);
             };
-            let (reply, ()) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+            let (reply, ()) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
             assert_eq!(reply, want);
         }
     });
@@ -208,7 +208,7 @@ fn an_unknown_response_mode_is_refused_and_ends_the_invocation() {
             assert_eq!(posted.status, 400);
             assert!(posted.text().contains("InvalidFunctionResponseMode"));
         };
-        let (reply, ()) = tokio::join!(handle.invoke(call(b"{}")), runtime);
+        let (reply, ()) = tokio::join!(handle.invoke(call(b"{}"), None), runtime);
         let Reply::Error(error) = reply else {
             panic!("{reply:?}")
         };
@@ -249,7 +249,7 @@ fn answers_out_of_turn_are_refused() {
                     .contains("from RuntimeResponseSentState to InvocationResponse")
             );
         };
-        tokio::join!(handle.invoke(call(b"{}")), runtime);
+        tokio::join!(handle.invoke(call(b"{}"), None), runtime);
     });
 }
 
@@ -259,7 +259,7 @@ fn a_late_answer_to_an_abandoned_call_is_refused() {
         let mut client = Client::connect(address).await;
         {
             let next = path("invocation/next");
-            let mut invoke = Box::pin(handle.invoke(call(b"1")));
+            let mut invoke = Box::pin(handle.invoke(call(b"1"), None));
             tokio::select! {
                 biased;
                 _ = &mut invoke => panic!("nobody answered"),
@@ -277,7 +277,7 @@ fn a_late_answer_to_an_abandoned_call_is_refused() {
             assert_eq!(client.get(&path("invocation/next")).await.text(), "2");
             client.post(&invocation("response"), "", b"ok").await;
         };
-        let (reply, ()) = tokio::join!(handle.invoke(call(b"2")), runtime);
+        let (reply, ()) = tokio::join!(handle.invoke(call(b"2"), None), runtime);
         assert_eq!(reply, Reply::Response("ok".into()));
     });
 }
@@ -316,7 +316,7 @@ fn a_runtime_may_answer_and_ask_in_one_write() {
                 client.send(both.as_bytes()).await;
             };
             let server = async {
-                let reply = handle.invoke(call(n.to_string().as_bytes())).await;
+                let reply = handle.invoke(call(n.to_string().as_bytes()), None).await;
                 assert_eq!(reply, Reply::Response("ok".into()));
                 handle.idle().await;
             };

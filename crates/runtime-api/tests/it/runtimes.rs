@@ -64,7 +64,7 @@ async fn function(event: LambdaEvent<Value>) -> Result<Value, Error> {
 }
 
 async fn value(handle: &mut SessionHandle, call: Call) -> Value {
-    match handle.invoke(call).await {
+    match handle.invoke(call, None).await {
         Reply::Response(body) => serde_json::from_slice(&body).unwrap(),
         other => panic!("{other:?}"),
     }
@@ -83,7 +83,7 @@ fn the_crate_lambda_runtime_runs_unmodified() {
             let want = json!([n, REQUEST, {"a": "b"}]);
             assert_eq!(value(&mut handle, call).await, want);
         }
-        let Reply::Error(error) = handle.invoke(call(b"\"fail\"")).await else {
+        let Reply::Error(error) = handle.invoke(call(b"\"fail\""), None).await else {
             panic!("no error")
         };
         let body: Value = serde_json::from_slice(&error.payload).unwrap();
