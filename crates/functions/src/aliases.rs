@@ -100,11 +100,13 @@ impl Functions {
             let ops = vec![
                 this.alias_gone(&key, &name),
                 this.policy_gone(&key, name.as_str()),
+                this.attached_gone(&key, name.as_str()),
             ];
             this.0.tables.aliases.txn(ops).await?;
             let mut next = (*entry).clone();
             next.aliases.remove(&name);
             next.policies.remove(name.as_str());
+            next.attached.remove(name.as_str());
             this.0.index.put(&key, next);
             Ok(())
         })

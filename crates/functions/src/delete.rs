@@ -56,11 +56,13 @@ impl Functions {
         let ops = vec![
             self.0.tables.versions.delete_op(&parts, Expect::Any),
             self.policy_gone(key, &policy),
+            self.attached_gone(key, &policy),
         ];
         self.0.tables.versions.txn(ops).await?;
         let mut next = entry.clone();
         next.versions.remove(&number);
         next.policies.remove(&policy);
+        next.attached.remove(&policy);
         self.0.index.put(key, next);
         self.announce(Change::Retired(version.clone()));
         Ok(())
@@ -108,6 +110,14 @@ impl Functions {
             .policies
             .keys()
             .map(|name| self.policy_gone(key, name));
-        aliases.chain(policies).chain(versions).collect()
+        let attached = entry
+            .attached
+            .keys()
+            .map(|name| self.attached_gone(key, name));
+        aliases
+            .chain(policies)
+            .chain(attached)
+            .chain(versions)
+            .collect()
     }
 }

@@ -10,6 +10,7 @@ use store::{Store, Table};
 use tasks::Tasks;
 use tokio::sync::{Mutex, broadcast, mpsc};
 
+use crate::attached::AttachedRecord;
 use crate::code::{CodeStore, Sweeper};
 use crate::index::{Entry, Index, Key};
 use crate::records::{
@@ -61,6 +62,7 @@ pub(crate) struct Tables {
     pub(crate) versions: Table<VersionRecord>,
     pub(crate) aliases: Table<AliasRecord>,
     pub(crate) policies: Table<PolicyRecord>,
+    pub(crate) attached: Table<AttachedRecord>,
     pub(crate) retired: Table<RetiredRecord>,
 }
 
@@ -118,6 +120,7 @@ impl Functions {
                 versions: Table::new(store, SPACE),
                 aliases: Table::new(store, SPACE),
                 policies: Table::new(store, SPACE),
+                attached: Table::new(store, SPACE),
                 retired: Table::new(store, SPACE),
             },
             writers: (0..WRITERS).map(|_| Mutex::default()).collect(),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use model::{Account, AliasName, FunctionName, FunctionRef, Published, Qualifier, Region};
 
-use crate::{Alias, Deployed, Policy};
+use crate::{Alias, Attached, Deployed, Policy};
 
 /// The functions of this process in memory: what the warm path reads.
 ///
@@ -74,6 +74,8 @@ pub(crate) struct Entry {
     pub(crate) aliases: BTreeMap<AliasName, Arc<Alias>>,
     /// By qualifier; see `policies`.
     pub(crate) policies: BTreeMap<String, Arc<Policy>>,
+    /// By qualifier; see `attached`.
+    pub(crate) attached: BTreeMap<String, Arc<Attached>>,
     pub(crate) tags: Arc<BTreeMap<String, String>>,
     pub(crate) first_version: u32,
     pub(crate) last_version: u32,

@@ -13,6 +13,7 @@
 
 mod alias;
 mod aliases;
+mod attached;
 mod code;
 mod config;
 mod delete;
@@ -29,6 +30,7 @@ mod write;
 
 pub use alias::Alias;
 pub use aliases::{AliasChange, NewAlias};
+pub use attached::{Attached, EventInvoke, RuntimeUpdates};
 pub use code::{BadZip, Code, CodeError, UNZIPPED_MAX};
 pub use config::{
     Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,

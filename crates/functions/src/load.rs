@@ -64,6 +64,20 @@ impl Functions {
                 }),
             }
         }
+        for row in tables.attached.all(&[]).await? {
+            let owner = owner(&mut names, &row)?;
+            match entries.get_mut(&owner) {
+                Some(entry) if row.value.born == entry.first_version => {
+                    let name = row.key.as_str().rsplit('/').next().unwrap_or_default();
+                    let attached = Arc::new(row.value.attached);
+                    entry.attached.insert(name.to_owned(), attached);
+                }
+                _ => orphans.push(Op::Delete {
+                    key: row.key,
+                    expect: Expect::Any,
+                }),
+            }
+        }
         for chunk in orphans.chunks(REMOVED_AT_ONCE) {
             tables.functions.txn(chunk.to_vec()).await?;
         }
@@ -89,6 +103,7 @@ impl Functions {
             versions: BTreeMap::new(),
             aliases: BTreeMap::new(),
             policies: BTreeMap::new(),
+            attached: BTreeMap::new(),
             tags: Arc::new(record.tags),
             first_version: record.first_version,
             last_version: record.last_version,

@@ -108,6 +108,7 @@ impl Functions {
             versions: BTreeMap::new(),
             aliases: BTreeMap::new(),
             policies: BTreeMap::new(),
+            attached: BTreeMap::new(),
             tags: Arc::new(new.tags),
             first_version: last.saturating_add(1),
             last_version: last,

@@ -8,9 +8,10 @@ use store::{Leased, StoreError};
 use tasks::{Progress, WorkError, Worker};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::destination::{self, Condition};
 use crate::event::{EventQueue, Stored, queue_id};
 use crate::retry::{Policy, Verdict, verdict};
-use crate::{Invoke, Outcome, Refused};
+use crate::{Invoke, Outcome, Refused, Request};
 
 /// Events that run at once.
 const RUNNING_MAX: usize = 256;
@@ -101,20 +102,33 @@ async fn handle(invoke: &Invoke, events: &EventQueue, event: &Leased) -> Result<
             return events.queue.ack(&event.token).await;
         }
     };
-    let end = attempt(invoke, events, event, &stored).await?;
+    let request = stored.request()?;
+    let function = request.function.clone();
+    let end = attempt(invoke, events, event, request).await?;
+    let attached = invoke.0.functions.attached(&function);
+    let config = attached.as_ref().and_then(|a| a.event_invoke.as_ref());
     let now = events.clock.now();
     let request = &stored.request;
     if is_cut_off(invoke, &end) {
         tracing::debug!(%request, "event left for the next start");
         return events.queue.retry(&event.token, now).await;
     }
-    match verdict(
-        &end,
-        stored.failures,
-        stored.accepted(),
-        now,
-        Policy::DEFAULT,
-    ) {
+    let policy = Policy::of(config);
+    let verdict = verdict(&end, stored.failures, stored.accepted(), now, policy);
+    let condition = match &verdict {
+        Verdict::Done => Some(Condition::Success),
+        Verdict::GiveUp(reason) => Some(Condition::Failure(reason)),
+        Verdict::Later(_) | Verdict::Again(_) => None,
+    };
+    let destination = config
+        .zip(condition)
+        .and_then(|(config, condition)| condition.destination(config));
+    if let (Some(arn), Some(condition)) = (destination, condition) {
+        let record = destination::record(&stored, &function, condition, &end, now);
+        // Before the event is let go: a crash in between tells it twice and never not at all.
+        tell(invoke, events, &stored, arn, record).await?;
+    }
+    match verdict {
         Verdict::Done => events.queue.ack(&event.token).await,
         Verdict::Later(at) => events.queue.retry(&event.token, at).await,
         Verdict::Again(at) => {
@@ -134,6 +148,28 @@ async fn handle(invoke: &Invoke, events: &EventQueue, event: &Leased) -> Result<
     }
 }
 
+/// Hands a record to its destination, durably.
+async fn tell(
+    invoke: &Invoke,
+    events: &EventQueue,
+    stored: &Stored,
+    arn: &str,
+    record: Vec<u8>,
+) -> Result<(), StoreError> {
+    let id = invoke.0.tasks.ids().uuid().parse().ok();
+    match id.and_then(|id| destination::call_of(arn, record, id)) {
+        Some(call) => {
+            let once = format!("destination {arn} of {}", stored.request);
+            events.accept_once(&call, Some(&once)).await
+        }
+        None => {
+            let request = &stored.request;
+            tracing::error!(%request, arn, "Kiln cannot deliver to this destination yet");
+            Ok(())
+        }
+    }
+}
+
 /// Whether the call may have failed because the server goes down and took its environment along: that
 /// is not held against the function.
 fn is_cut_off(invoke: &Invoke, end: &Result<Outcome, Refused>) -> bool {
@@ -146,9 +182,8 @@ async fn attempt(
     invoke: &Invoke,
     events: &EventQueue,
     event: &Leased,
-    stored: &Stored,
+    request: Request,
 ) -> Result<Result<Outcome, Refused>, StoreError> {
-    let request = stored.request()?;
     let mut run = std::pin::pin!(invoke.request_response(request));
     loop {
         tokio::select! {

@@ -61,17 +61,26 @@ impl EventQueue {
     /// # Errors
     /// Fails if it cannot be stored, or if its payload is no JSON.
     pub async fn accept(&self, request: &Request) -> Result<(), StoreError> {
+        self.accept_once(request, None).await
+    }
+
+    /// The same; a second one with the same `dedup` within minutes is taken for the first.
+    pub(crate) async fn accept_once(
+        &self,
+        request: &Request,
+        dedup: Option<&str>,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let stored = Stored::new(request, now)?;
         self.queue
-            .put(&queue_id(), stored.encode()?, now, None)
+            .put(&queue_id(), stored.encode()?, now, dedup)
             .await?;
         Ok(())
     }
 }
 
 impl Stored {
-    fn new(request: &Request, accepted: Time) -> Result<Stored, StoreError> {
+    pub(crate) fn new(request: &Request, accepted: Time) -> Result<Stored, StoreError> {
         let f = &request.function;
         let payload = serde_json::from_slice(&request.payload).map_err(|_| damaged("payload"))?;
         Ok(Stored {
@@ -95,6 +104,10 @@ impl Stored {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Stored, StoreError> {
         serde_json::from_slice(bytes).map_err(|_| damaged("does not decode"))
+    }
+
+    pub(crate) fn payload(&self) -> &RawValue {
+        &self.payload
     }
 
     pub(crate) fn accepted(&self) -> Time {

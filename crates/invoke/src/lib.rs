@@ -16,6 +16,7 @@
 
 mod admission;
 mod credentials;
+mod destination;
 mod drain;
 mod errors;
 mod event;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use functions::EventInvoke;
 use tasks::Time;
 
 use crate::{Outcome, Refused};
@@ -19,6 +20,19 @@ impl Policy {
         retries_max: 2,
         age_max: Duration::from_secs(6 * 3_600),
     };
+
+    /// What a function's configuration makes of the default.
+    pub(crate) fn of(config: Option<&EventInvoke>) -> Policy {
+        let age = config.and_then(|c| c.age_max_secs);
+        Policy {
+            retries_max: config
+                .and_then(|c| c.retries_max)
+                .unwrap_or(Policy::DEFAULT.retries_max),
+            age_max: age.map_or(Policy::DEFAULT.age_max, |secs| {
+                Duration::from_secs(secs.into())
+            }),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +65,14 @@ pub(crate) fn verdict(
         Err(Refused::NotFound { .. }) => Verdict::GiveUp("the function is gone"),
         _ if age >= policy.age_max => Verdict::GiveUp("EventAgeExceeded"),
         Ok(_) if failures >= policy.retries_max => Verdict::GiveUp("RetriesExhausted"),
-        Ok(_) => Verdict::Again(now + FUNCTION_WAIT * failures.saturating_add(1)),
+        Ok(_) => {
+            let wait = FUNCTION_WAIT * failures.saturating_add(1);
+            // It is not kept for an attempt that would come too late.  [observed on AWS]
+            match age + wait > policy.age_max {
+                true => Verdict::GiveUp("EventAgeExceeded"),
+                false => Verdict::Again(now + wait),
+            }
+        }
         Err(_) => Verdict::Later(now + age.clamp(PLATFORM_WAIT_MIN, PLATFORM_WAIT_MAX)),
     }
 }
@@ -110,6 +131,35 @@ mod tests {
         check(throttled(), 0, 100, Verdict::Later(at(200)));
         check(throttled(), 0, 10_000, Verdict::Later(at(10_300)));
         check(throttled(), 0, 21_600, Verdict::GiveUp("EventAgeExceeded"));
+    }
+
+    #[test]
+    fn a_configuration_changes_the_policy() {
+        let config = EventInvoke {
+            retries_max: Some(0),
+            age_max_secs: Some(60),
+            ..EventInvoke::default()
+        };
+        let policy = Policy::of(Some(&config));
+        assert_eq!((policy.retries_max, policy.age_max.as_secs()), (0, 60));
+        let policy = Policy::of(None);
+        assert_eq!((policy.retries_max, policy.age_max.as_secs()), (2, 21_600));
+    }
+
+    #[test]
+    fn an_attempt_that_would_come_too_late_is_not_waited_for() {
+        let failed = outcome(Some("Unhandled"));
+        let policy = Policy {
+            retries_max: 2,
+            age_max: Duration::from_secs(90),
+        };
+        let at = Time::from_unix_secs;
+        for (age, expected) in [
+            (30, Verdict::Again(at(90))),
+            (31, Verdict::GiveUp("EventAgeExceeded")),
+        ] {
+            assert_eq!(verdict(&failed, 0, at(0), at(age), policy), expected);
+        }
     }
 
     #[test]

@@ -33,8 +33,8 @@ use wire::{Protocol, Service, ServiceBuilder};
 
 use crate::location::Signer;
 use crate::operations::{
-    account, aliases, call, concurrency, create, delete, permissions, read, recursion, tags, unset,
-    update, versions,
+    account, aliases, call, concurrency, create, delete, event_invoke, permissions, read,
+    recursion, tags, unset, update, versions,
 };
 
 /// What the service is made of.
@@ -190,7 +190,7 @@ pub fn service(deps: Deps) -> Service {
         )
         .public();
     let builder = with_permissions(with_aliases(builder));
-    with_facts(builder)
+    with_facts(with_event_invoke(builder))
         .rest_not_built(operations::NOT_BUILT)
         .build()
 }
@@ -219,6 +219,47 @@ fn with_permissions(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
             one,
             204,
             permissions::remove,
+        )
+}
+
+fn with_event_invoke(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    let one = "/2019-09-25/functions/{FunctionName}/event-invoke-config?Qualifier";
+    let list = "/2019-09-25/functions/{FunctionName}/event-invoke-config/list?Marker&MaxItems";
+    builder
+        .rest(
+            "PutFunctionEventInvokeConfig",
+            Method::PUT,
+            one,
+            200,
+            event_invoke::put,
+        )
+        .rest(
+            "UpdateFunctionEventInvokeConfig",
+            Method::POST,
+            one,
+            200,
+            event_invoke::update,
+        )
+        .rest(
+            "GetFunctionEventInvokeConfig",
+            Method::GET,
+            one,
+            200,
+            event_invoke::get,
+        )
+        .rest(
+            "DeleteFunctionEventInvokeConfig",
+            Method::DELETE,
+            one,
+            204,
+            event_invoke::delete,
+        )
+        .rest(
+            "ListFunctionEventInvokeConfigs",
+            Method::GET,
+            list,
+            200,
+            event_invoke::list,
         )
 }
 

@@ -100,6 +100,24 @@ pub(crate) const RESOURCE_ARN: Pattern = Pattern {
     matches: is_resource_arn,
 };
 
+pub(crate) const DESTINATION: Pattern = Pattern {
+    text: r"$|kafka://([^.]([a-zA-Z0-9\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)",
+    matches: |text| {
+        if let Some(topic) = text.strip_prefix("kafka://") {
+            return (1..=249).contains(&topic.len())
+                && !topic.starts_with('.')
+                && topic.bytes().skip(1).all(|b| is_word(b) || b == b'.');
+        }
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        text.is_empty()
+            || matches!(parts.as_slice(), ["arn", partition, service, region, account, _]
+                if partition.strip_prefix("aws").is_some_and(|r| r.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
+                    && all(service, |b| b.is_ascii_alphanumeric() || b == b'-')
+                    && (region.is_empty() || is_region(region))
+                    && (account.is_empty() || is_account(account)))
+    },
+};
+
 pub(crate) const ENVIRONMENT_NAME: Pattern = Pattern {
     text: r"[a-zA-Z]([a-zA-Z0-9_])+",
     matches: |text| {
@@ -308,6 +326,20 @@ mod tests {
             RESOURCE_ARN,
             &["", "arn:aws:sqs:us-east-1:000000000000:q"],
             &["q", "arn:aws:"],
+        );
+        check(
+            DESTINATION,
+            &[
+                "",
+                "arn:aws:sqs:us-east-1:000000000000:q",
+                "arn:aws:s3:::bucket",
+                "kafka://topic",
+            ],
+            &[
+                "q",
+                "arn:aws:_-/!lambda:us-east-1:000000000000:x",
+                "kafka://.t",
+            ],
         );
         check(
             LAYER_VERSION_ARN,

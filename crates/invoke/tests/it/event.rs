@@ -132,3 +132,43 @@ async fn a_call_that_the_stop_of_the_server_ended_does_not_count() {
     let body = String::from_utf8_lossy(&kept[0].body).into_owned();
     assert!(body.contains("\"failures\":0"), "{body}");
 }
+
+/// [ASY-6, ASY-18, ASY-21]
+#[tokio::test]
+async fn a_function_that_is_the_destination_hears_of_what_failed() {
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = heard.clone();
+    let house = House::with_function(move |fake| {
+        fake.answers(move |call| match call.invoked_arn.ends_with(":f") {
+            true => Reply::error("E", "{\"errorMessage\":\"no\"}"),
+            false => {
+                let record: serde_json::Value = serde_json::from_slice(&call.payload).unwrap();
+                seen.lock().unwrap().push(record);
+                Reply::success("null")
+            }
+        })
+    })
+    .await;
+    house.deploy("g", crate::house::config(|_| ())).await;
+    let attach = |attached: &mut functions::Attached| {
+        attached.event_invoke = Some(functions::EventInvoke {
+            retries_max: Some(0),
+            on_failure: Some(name("g").to_string()),
+            ..Default::default()
+        });
+        Ok(())
+    };
+    house.functions.attach(&name("f"), attach).await.unwrap();
+    house.tasks.add(house.invoke.drain(queue(&house)));
+    queue(&house).accept(&event("f")).await.unwrap();
+    drained(&house).await;
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 1);
+    let record = &heard[0];
+    assert_eq!(record["requestContext"]["requestId"], ID);
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 1);
+    assert_eq!(record["requestPayload"]["k"], 1);
+    assert_eq!(record["responseContext"]["functionError"], "Unhandled");
+    assert_eq!(record["responsePayload"]["errorMessage"], "no");
+}

@@ -6,6 +6,7 @@ pub(crate) mod call;
 pub(crate) mod concurrency;
 pub(crate) mod create;
 pub(crate) mod delete;
+pub(crate) mod event_invoke;
 pub(crate) mod permissions;
 pub(crate) mod read;
 pub(crate) mod recursion;
@@ -18,7 +19,7 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 52] = [
     ("AddLayerVersionPermission", Method::POST, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
@@ -30,7 +31,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
     ("DeleteEventSourceMapping", Method::DELETE, "/2015-03-31/event-source-mappings/{UUID}"),
     ("DeleteFunctionCodeSigningConfig", Method::DELETE, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     ("DeleteFunctionConcurrency", Method::DELETE, "/2017-10-31/functions/{FunctionName}/concurrency"),
-    ("DeleteFunctionEventInvokeConfig", Method::DELETE, "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
     ("DeleteFunctionUrlConfig", Method::DELETE, "/2021-10-31/functions/{FunctionName}/url"),
     ("DeleteLayerVersion", Method::DELETE, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
     ("DeleteProvisionedConcurrencyConfig", Method::DELETE, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
@@ -40,7 +40,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
     ("GetDurableExecutionHistory", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
     ("GetDurableExecutionState", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
     ("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
-    ("GetFunctionEventInvokeConfig", Method::GET, "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
     ("GetFunctionScalingConfig", Method::GET, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     ("GetLayerVersion", Method::GET, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
     ("GetLayerVersionByArn", Method::GET, "/2018-10-31/layers?find=LayerVersion"),
@@ -52,7 +51,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
     ("ListCodeSigningConfigs", Method::GET, "/2020-04-22/code-signing-configs"),
     ("ListDurableExecutionsByFunction", Method::GET, "/2025-12-01/functions/{FunctionName}/durable-executions"),
     ("ListEventSourceMappings", Method::GET, "/2015-03-31/event-source-mappings"),
-    ("ListFunctionEventInvokeConfigs", Method::GET, "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"),
     ("ListFunctionUrlConfigs", Method::GET, "/2021-10-31/functions/{FunctionName}/urls"),
     ("ListFunctionVersionsByCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
     ("ListFunctionsByCodeSigningConfig", Method::GET, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"),
@@ -62,7 +60,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
     ("PublishLayerVersion", Method::POST, "/2018-10-31/layers/{LayerName}/versions"),
     ("PutFunctionCodeSigningConfig", Method::PUT, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     ("PutFunctionConcurrency", Method::PUT, "/2017-10-31/functions/{FunctionName}/concurrency"),
-    ("PutFunctionEventInvokeConfig", Method::PUT, "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
     ("PutFunctionScalingConfig", Method::PUT, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     ("PutProvisionedConcurrencyConfig", Method::PUT, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     ("PutRuntimeManagementConfig", Method::PUT, "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
@@ -74,6 +71,5 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 57] = [
     ("UpdateCapacityProvider", Method::PUT, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     ("UpdateCodeSigningConfig", Method::PUT, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("UpdateEventSourceMapping", Method::PUT, "/2015-03-31/event-source-mappings/{UUID}"),
-    ("UpdateFunctionEventInvokeConfig", Method::POST, "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
     ("UpdateFunctionUrlConfig", Method::PUT, "/2021-10-31/functions/{FunctionName}/url"),
 ];

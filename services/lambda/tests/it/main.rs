@@ -4,6 +4,7 @@
 
 mod aliases;
 mod configuration;
+mod event_invoke;
 mod harness;
 mod invoke;
 mod names;
