@@ -223,6 +223,14 @@ def run(argv, handler, files, events=(None,), env=None, headers=None, framed=Fal
     return result
 
 
+def wait_for_nothing(argv):
+    """Runs a process that waits for a function and is never told one: exit code, stdout, stderr."""
+    with open(os.devnull, "rb") as nothing:
+        env = {**GENERIC, "_KILN_WAIT_FD": str(nothing.fileno())}
+        done = subprocess.run(argv, env=env, pass_fds=[nothing.fileno()], capture_output=True, timeout=30)
+    return done.returncode, done.stdout, done.stderr
+
+
 def context(custom):
     return {"Lambda-Runtime-Client-Context": json.dumps(custom)}
 

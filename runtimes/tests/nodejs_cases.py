@@ -2,9 +2,8 @@
 
 import base64
 import json
-import os
 import pathlib
-import subprocess
+import re
 import tempfile
 
 import mock
@@ -96,7 +95,9 @@ class Cases:
             assert kind == "error" and len(run.answers) == 2
             assert (error["errorType"], error["errorMessage"]) == ("RangeError", "no"), error
             assert error["trace"][:1] == ["RangeError: no"]
-            assert error["trace"][1].startswith("    at exports.handler (/var/task/i.js:1:"), error
+            # Before Node.js 18 a frame names the object that the function was called on.
+            frame = r"    at (\w+\.)?exports\.handler \(/var/task/i\.js:1:"
+            assert re.match(frame, error["trace"][1]), error
             assert run.answers[0][1]["lambda-runtime-function-error-type"] == "RangeError"
             line = run.stdout.splitlines()[0].split("\t")
             assert line[1:4] == [mock.REQUEST, "ERROR", "Invoke Error "], line
@@ -318,9 +319,4 @@ class Cases:
         assert run.init_error[1]["errorType"] == "TypeError", run.init_error
 
     def a_waiting_process_that_is_told_nothing_ends(self, b):
-        with open(os.devnull, "rb") as nothing:
-            env = {**mock.GENERIC, "_KILN_WAIT_FD": str(nothing.fileno())}
-            done = subprocess.run(
-                [self.node, b], env=env, pass_fds=[nothing.fileno()], capture_output=True, timeout=30
-            )
-        assert (done.returncode, done.stdout, done.stderr) == (0, b"", b""), done
+        assert mock.wait_for_nothing([self.node, b]) == (0, b"", b"")

@@ -1,8 +1,8 @@
 """Runs the runtimes' bootstraps under every interpreter of this machine.
 
-    python3 runtimes/tests/run.py [--python PATH]… [--node PATH]… [NAME]
+    python3 runtimes/tests/run.py [--python PATH]… [--node PATH]… [--ruby PATH]… [NAME]
 
-Without paths it looks for python3.10 to 3.14 and node 18 to 24 in the usual places. NAME picks cases
+Without paths it looks for python3.10 to 3.14 node 18 to 24 and ruby 3 and newer in the usual places. NAME picks cases
 that contain it. The last line counts what ran; the exit code is 1 if anything failed.
 """
 
@@ -37,6 +37,14 @@ def nodes():
     return [path for path in found if path and os.access(path, os.X_OK)]
 
 
+def rubies():
+    places = ["/usr/bin", "/usr/local/bin"] + glob.glob("/opt/*/bin")
+    for manager in ("~/.rbenv/versions", "~/.rubies", "~/.asdf/installs/ruby"):
+        places += glob.glob(os.path.expanduser(manager) + "/*/bin")
+    found = {os.path.realpath(os.path.join(place, "ruby")) for place in places}
+    return [path for path in sorted(found) if os.access(path, os.X_OK) and version(path) >= (3, 0)]
+
+
 def version(path):
     text = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
@@ -52,9 +60,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--python", action="append")
     parser.add_argument("--node", action="append")
+    parser.add_argument("--ruby", action="append")
     parser.add_argument("pick", nargs="?", default="")
     args = parser.parse_args()
-    some = args.python or args.node
+    some = args.python or args.node or args.ruby
     suites = []
     for path in args.python or ([] if some else pythons()):
         from python_cases import Cases
@@ -64,6 +73,10 @@ def main():
         from nodejs_cases import Cases
 
         suites.append((Cases(path, version(path)), HERE.parent / "nodejs" / "index.cjs", path))
+    for path in args.ruby or ([] if some else rubies()):
+        from ruby_cases import Cases
+
+        suites.append((Cases(path, version(path)), HERE.parent / "ruby" / "bootstrap.rb", path))
     passed = failed = 0
     for suite, bootstrap, path in suites:
         for name, case in cases(suite, args.pick):

@@ -47,7 +47,7 @@ pub(crate) fn cargo_deny(root: &Path, target: &Path) -> Command {
     command
 }
 
-/// Python, Node.js and `cargo deny`: installs what is missing, or says how.
+/// Python, Node.js, Ruby and `cargo deny`: installs what is missing, or says how.
 pub(crate) fn tools(root: &Path, target: &Path) -> Outcome {
     let mut installed = Vec::new();
     let mut missing = Vec::new();
@@ -56,6 +56,9 @@ pub(crate) fn tools(root: &Path, target: &Path) -> Outcome {
     }
     if node_major().is_none_or(|major| major < NODE_MAJOR_MIN) || !answers("npm", &["--version"]) {
         missing.extend(["nodejs", "npm"]);
+    }
+    if !answers("ruby", &["-e", "exit RUBY_VERSION.to_i >= 3"]) {
+        missing.push("ruby");
     }
     if !missing.is_empty() {
         apt_install(&missing)?;

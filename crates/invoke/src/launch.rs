@@ -147,9 +147,7 @@ impl Catalog {
                 runtime: runtime.to_string(),
                 path: match runtime.family() {
                     RuntimeFamily::Provided => Some("the function brings its own".to_owned()),
-                    _ => places
-                        .find(runtime)
-                        .map(|i| i.program.display().to_string()),
+                    _ => places.find(runtime).map(|i| told(runtime, &i)),
                 },
                 fix: missing(runtime).message,
             };
@@ -180,11 +178,24 @@ impl Catalog {
     }
 }
 
+/// Where an interpreter is, and which it is if it only stands in.
+fn told(runtime: Runtime, interpreter: &Interpreter) -> String {
+    let path = interpreter.program.display();
+    match &interpreter.stands_in {
+        None => path.to_string(),
+        Some(version) => format!(
+            "{path} (version {version} stands in for {})",
+            runtime.language_version()
+        ),
+    }
+}
+
 /// The runtimes that Kiln has a bootstrap for.
 fn is_built(runtime: Runtime) -> bool {
     match runtime.family() {
-        RuntimeFamily::Python => version_key(runtime.language_version()) >= vec![3, 10],
-        RuntimeFamily::NodeJs => version_key(runtime.language_version()) >= vec![18],
+        RuntimeFamily::Python => version_key(runtime.language_version()) >= vec![3, 8],
+        RuntimeFamily::NodeJs => version_key(runtime.language_version()) >= vec![16],
+        RuntimeFamily::Ruby => version_key(runtime.language_version()) >= vec![3, 2],
         RuntimeFamily::Provided => runtime.as_str() != "provided",
         _ => false,
     }
@@ -205,6 +216,9 @@ fn missing(runtime: Runtime) -> MissingRuntime {
         ),
         RuntimeFamily::NodeJs if is_built(runtime) => format!(
             "{runtime} needs Node.js {version} on this host: install node {version}, or set `runtimes` to a folder that holds bin/node"
+        ),
+        RuntimeFamily::Ruby if is_built(runtime) => format!(
+            "{runtime} needs Ruby {version} on this host, or any 3.x in its place: install ruby, or set `runtimes` to a folder that holds bin/ruby"
         ),
         _ => format!(
             "{runtime} is not built in Kiln yet: package the function with a bootstrap for provided.al2023"
@@ -240,6 +254,9 @@ fn prepare_blocking(
         });
     }
     let mut argv = vec![interpreter.inside()];
+    if runtime.family() == RuntimeFamily::Ruby {
+        argv.extend(find::ruby_libraries(interpreter));
+    }
     argv.extend(host.arguments);
     let waiting = Waiting::of(runtime, &argv, environment::generic(runtime), &mounts);
     Ok(Prepared {
@@ -256,7 +273,7 @@ mod tests {
     #[test]
     fn a_runtime_that_is_absent_names_what_to_install() {
         let catalog = Catalog::new(Vec::new(), None, PathBuf::new());
-        let error = catalog.best_like("ruby3.4").unwrap_err();
+        let error = catalog.best_like("dotnet8").unwrap_err();
         assert!(error.message.contains("provided.al2023"), "{error}");
         assert!(
             missing("python3.13".parse().unwrap())
@@ -308,6 +325,6 @@ mod tests {
     fn versions_are_ordered_as_numbers() {
         assert!(version_key("3.9") < version_key("3.10"));
         assert!(is_built("python3.14".parse().unwrap()));
-        assert!(!is_built("python3.9".parse().unwrap()));
+        assert!(!is_built("python3.7".parse().unwrap()));
     }
 }

@@ -29,6 +29,12 @@ static NODE_JS: Files = files!(
     "stream.cjs", "wait.cjs",
 );
 
+static RUBY: Files = files!(
+    "ruby": "bootstrap.rb", "kiln_runtime/client.rb", "kiln_runtime/context.rb",
+    "kiln_runtime/fault.rb", "kiln_runtime/handler.rb", "kiln_runtime/logs.rb",
+    "kiln_runtime/loop.rb", "kiln_runtime/waiting.rb",
+);
+
 /// Held while a bootstrap is written: calls that arrive together want the same folder.
 static WRITING: Mutex<()> = Mutex::new(());
 
@@ -47,6 +53,7 @@ pub(super) fn write(
 ) -> io::Result<Written> {
     let (files, main) = match runtime.family() {
         RuntimeFamily::NodeJs => (NODE_JS, "index.cjs"),
+        RuntimeFamily::Ruby => (RUBY, "bootstrap.rb"),
         _ => (PYTHON, "bootstrap.py"),
     };
     let mut name = DefaultHasher::new();
@@ -104,7 +111,7 @@ mod tests {
 
     #[test]
     fn every_file_of_the_bootstraps_is_carried() {
-        for (folder, files) in [("python", PYTHON), ("nodejs", NODE_JS)] {
+        for (folder, files) in [("python", PYTHON), ("nodejs", NODE_JS), ("ruby", RUBY)] {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../../runtimes")
                 .join(folder);
@@ -124,6 +131,7 @@ mod tests {
         let interpreter = Interpreter {
             program: "/usr/bin/node".into(),
             mounted_prefix: None,
+            stands_in: None,
         };
         let runtime: Runtime = "nodejs22.x".parse().unwrap();
         std::thread::scope(|scope| {
@@ -143,7 +151,7 @@ mod tests {
         for entry in std::fs::read_dir(root.join(below)).unwrap().flatten() {
             let path = below.join(entry.file_name());
             match path.extension().and_then(|e| e.to_str()) {
-                Some("py" | "cjs") => found.push(path.display().to_string()),
+                Some("py" | "cjs" | "rb") => found.push(path.display().to_string()),
                 None if entry.path().is_dir() && !path.ends_with("__pycache__") => {
                     list(root, &path, found);
                 }

@@ -83,6 +83,19 @@ fn defaults(runtime: Option<Runtime>) -> Vec<(&'static str, String)> {
                 "/opt/nodejs/node{version}/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task"
             ),
         )),
+        RuntimeFamily::Ruby => pairs.extend([
+            ("GEM_HOME", "/var/runtime".to_owned()),
+            (
+                "GEM_PATH",
+                format!(
+                    "/var/task/vendor/bundle/ruby/{version}.0:/opt/ruby/gems/{version}.0:/var/runtime:/var/runtime/ruby/{version}.0"
+                ),
+            ),
+            (
+                "RUBYLIB",
+                "/var/task:/var/runtime/lib:/opt/ruby/lib".to_owned(),
+            ),
+        ]),
         _ => {}
     }
     pairs
@@ -218,6 +231,7 @@ mod tests {
         let long = "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin";
         let short = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
         let node = "/opt/nodejs/node22/node_modules:/opt/nodejs/node_modules:/var/runtime/node_modules:/var/runtime:/var/task";
+        let gems = "/var/task/vendor/bundle/ruby/3.4.0:/opt/ruby/gems/3.4.0:/var/runtime:/var/runtime/ruby/3.4.0";
         for (runtime, name, value) in [
             ("python3.11", "LC_CTYPE", None),
             ("python3.12", "LC_CTYPE", Some("C.UTF-8")),
@@ -232,6 +246,13 @@ mod tests {
             ("nodejs22.x", "NODE_PATH", Some(node)),
             ("nodejs22.x", "SHLVL", Some("0")),
             ("nodejs22.x", "LC_CTYPE", None),
+            ("ruby3.4", "GEM_HOME", Some("/var/runtime")),
+            ("ruby3.4", "GEM_PATH", Some(gems)),
+            (
+                "ruby3.4",
+                "RUBYLIB",
+                Some("/var/task:/var/runtime/lib:/opt/ruby/lib"),
+            ),
             ("provided.al2023", "PATH", Some(long)),
             ("provided.al2", "PATH", Some(short)),
             ("provided.al2", "PWD", None),

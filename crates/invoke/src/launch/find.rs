@@ -17,6 +17,8 @@ pub(super) struct Interpreter {
     pub(super) program: PathBuf,
     /// Its installation, if environments do not see it anyway.
     pub(super) mounted_prefix: Option<PathBuf>,
+    /// Its version, if that is another than the runtime's.
+    pub(super) stands_in: Option<String>,
 }
 
 /// Environments see the host's `/usr`.
@@ -30,6 +32,7 @@ impl Interpreter {
             return Some(Interpreter {
                 program,
                 mounted_prefix: None,
+                stands_in: None,
             });
         }
         let prefix = program.parent()?.parent()?.to_owned();
@@ -37,6 +40,7 @@ impl Interpreter {
         (prefix.components().count() > 1).then_some(Interpreter {
             program,
             mounted_prefix: Some(prefix),
+            stands_in: None,
         })
     }
 
@@ -59,6 +63,7 @@ impl Places {
         match runtime.family() {
             RuntimeFamily::Python => self.python(version),
             RuntimeFamily::NodeJs => self.node(version),
+            RuntimeFamily::Ruby => self.ruby(version),
             _ => None,
         }
     }
@@ -99,6 +104,79 @@ impl Places {
             .find(|prefix| node_major(prefix).as_deref() == Some(major))
             .and_then(|prefix| Interpreter::at(&prefix.join("bin/node")))
     }
+
+    /// Few hosts have each version of Ruby: where the runtime's own is absent, the newest serves.
+    fn ruby(&self, version: &str) -> Option<Interpreter> {
+        let programs = self
+            .prefixes(&[".rbenv/versions", ".rubies", ".asdf/installs/ruby"])
+            .into_iter()
+            .map(|prefix| prefix.join("bin/ruby"))
+            .filter(|program| program.is_file())
+            .filter_map(|program| Some((ruby_version(&program)?, program)));
+        best(programs, version, RUBY_MIN)
+    }
+}
+
+/// Oldest Ruby that the bootstrap is written for.
+const RUBY_MIN: &[u32] = &[3, 0];
+
+/// The first program of the version `wanted`, else the newest that is at least `least`.
+fn best(
+    programs: impl Iterator<Item = (String, PathBuf)>,
+    wanted: &str,
+    least: &[u32],
+) -> Option<Interpreter> {
+    let mut newest: Option<(Vec<u32>, String, PathBuf)> = None;
+    for (version, program) in programs {
+        if version == wanted {
+            return Interpreter::at(&program);
+        }
+        let key = super::version_key(&version);
+        let is_newer = newest.as_ref().is_none_or(|(other, ..)| *other < key);
+        if key.as_slice() >= least && is_newer {
+            newest = Some((key, version, program));
+        }
+    }
+    let (_, version, program) = newest?;
+    let interpreter = Interpreter::at(&program)?;
+    Some(Interpreter {
+        stands_in: Some(version),
+        ..interpreter
+    })
+}
+
+/// Options that show a Ruby its libraries: it looks where it was installed, and environments see that
+/// elsewhere.
+pub(super) fn ruby_libraries(interpreter: &Interpreter) -> Vec<String> {
+    let Some(prefix) = &interpreter.mounted_prefix else {
+        return Vec::new();
+    };
+    let mut options = Vec::new();
+    for library in children(&prefix.join("lib/ruby")) {
+        let native = children(&library)
+            .into_iter()
+            .find(|folder| folder.join("rbconfig.rb").is_file());
+        let Some(native) = native else { continue };
+        for folder in [library, native] {
+            let below = folder.strip_prefix(prefix).unwrap_or(&folder);
+            options.push(format!(
+                "-I{}",
+                Path::new(super::LANG_DIR).join(below).display()
+            ));
+        }
+    }
+    options
+}
+
+/// `3.4`, as the program itself says: the files around it tell only the oldest that it is compatible to.
+fn ruby_version(program: &Path) -> Option<String> {
+    let output = std::process::Command::new(program)
+        .args(["--disable-gems", "-e", "print RUBY_VERSION"])
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (short, _) = text.rsplit_once('.')?;
+    Some(short.to_owned())
 }
 
 /// The folders in `dir`, newest version last in the alphabet first.
@@ -154,6 +232,40 @@ mod tests {
             found.mounted_prefix,
             Some(dir.canonicalize().unwrap().join("p"))
         );
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_runtimes_own_version_is_preferred_to_the_newest() {
+        let dir = folder(&["r/bin/a", "r/bin/b", "r/bin/c", "r/bin/d"]);
+        let programs = || {
+            let at = |name: &str| dir.join("r/bin").join(name);
+            [("2.7", "a"), ("3.10", "b"), ("3.9", "c"), ("3.2", "d")]
+                .map(|(version, name)| (version.to_owned(), at(name)))
+                .into_iter()
+        };
+        for (wanted, name, stands_in) in [("3.2", "d", None), ("3.4", "b", Some("3.10"))] {
+            let found = best(programs(), wanted, RUBY_MIN).unwrap();
+            assert!(found.program.ends_with(name), "{wanted}: {found:?}");
+            assert_eq!(found.stands_in.as_deref(), stands_in, "{wanted}");
+        }
+        assert_eq!(best(programs().take(1), "3.2", RUBY_MIN), None);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_ruby_outside_of_usr_is_shown_its_libraries() {
+        let dir = folder(&[
+            "bin/ruby",
+            "lib/ruby/3.4.0/json.rb",
+            "lib/ruby/3.4.0/x86_64-linux/rbconfig.rb",
+            "lib/ruby/gems/3.4.0/x",
+            "y",
+        ]);
+        let found = Interpreter::at(&dir.join("bin/ruby")).unwrap();
+        let want =
+            ["", "/x86_64-linux"].map(|native| format!("-I/var/lang/lib/ruby/3.4.0{native}"));
+        assert_eq!(ruby_libraries(&found), want);
         std::fs::remove_dir_all(dir).unwrap();
     }
 

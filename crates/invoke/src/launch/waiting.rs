@@ -43,6 +43,7 @@ fn read_by(family: RuntimeFamily) -> (&'static [&'static str], &'static [&'stati
             &["NODE_*", "NO_COLOR", "FORCE_COLOR", "UV_*", "ICU_*"],
             &["NODE_ENV", "NODE_PATH"],
         ),
+        RuntimeFamily::Ruby => (&["RUBY*"], &[]),
         _ => (&[], &[]),
     }
 }
@@ -59,7 +60,7 @@ impl Waiting {
         mounts: &[Mount],
     ) -> Option<Waiting> {
         let family = runtime.family();
-        matches!(family, RuntimeFamily::NodeJs).then(|| Waiting {
+        matches!(family, RuntimeFamily::NodeJs | RuntimeFamily::Ruby).then(|| Waiting {
             argv: argv.to_vec(),
             env: env.into_iter().collect(),
             mounts: mounts.to_vec(),
@@ -102,6 +103,22 @@ mod tests {
     fn waiting(name: &str) -> Option<Waiting> {
         let runtime: Runtime = name.parse().unwrap();
         Waiting::of(runtime, &[], generic(runtime), &[])
+    }
+
+    #[test]
+    fn each_family_has_its_own_variables() {
+        let ruby = waiting("ruby3.4").unwrap();
+        for (name, serves) in [
+            ("GEM_PATH", true),
+            ("NODE_OPTIONS", true),
+            ("RUBYOPT", false),
+            ("RUBYLIB", false),
+        ] {
+            let mut env: BTreeMap<_, _> = ruby.env.iter().cloned().collect();
+            env.insert(name.to_owned(), "/opt/mine".to_owned());
+            let env: Vec<_> = env.into_iter().collect();
+            assert_eq!(ruby.serves(&env), serves, "{name}");
+        }
     }
 
     #[test]
