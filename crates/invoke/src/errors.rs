@@ -1,14 +1,14 @@
 //! What a caller sees when a function did not answer.  [Lambda guide: error types, observed bodies]
 
 use bytes::Bytes;
-use model::{Exit, RESPONSE_MAX, Timeout, Unfinished};
+use model::{Exit, Timeout, Unfinished};
 
 /// The `errorType` of an ending without an answer.
 pub(crate) fn error_type(end: &Unfinished) -> &'static str {
     match end {
         Unfinished::TimedOut => "Sandbox.Timedout",
         Unfinished::Crashed(_) => "Runtime.ExitError",
-        Unfinished::ResponseTooLarge => "Function.ResponseSizeTooLarge",
+        Unfinished::ResponseTooLarge(_) => "Function.ResponseSizeTooLarge",
         Unfinished::Truncated => "Runtime.TruncatedResponse",
         Unfinished::Lost(_) => "Sandbox.Failure",
     }
@@ -19,10 +19,8 @@ pub(crate) fn message(end: &Unfinished, timeout: Timeout) -> String {
     match end {
         Unfinished::TimedOut => format!("Task timed out after {}.00 seconds", timeout.secs()),
         Unfinished::Crashed(exit) => exit_message(*exit),
-        Unfinished::ResponseTooLarge => {
-            format!(
-                "Response payload size exceeded maximum allowed payload size ({RESPONSE_MAX} bytes)."
-            )
+        Unfinished::ResponseTooLarge(max) => {
+            format!("Response payload size exceeded maximum allowed payload size ({max} bytes).")
         }
         Unfinished::Truncated => "Response is truncated".to_owned(),
         Unfinished::Lost(_) => "The environment was lost".to_owned(),
@@ -46,7 +44,7 @@ pub(crate) fn body(end: &Unfinished, request: &str, timeout: Timeout) -> Bytes {
     let kind = error_type(end);
     let text = message(end, timeout);
     match end {
-        Unfinished::ResponseTooLarge => {
+        Unfinished::ResponseTooLarge(_) => {
             format!(r#"{{"errorMessage":"{text}","errorType":"{kind}"}}"#).into()
         }
         _ => exit_body(kind, request, &text),
@@ -111,7 +109,7 @@ mod tests {
                 r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r Error: Runtime exited with error: signal: segmentation fault"}"#,
             ),
             (
-                Unfinished::ResponseTooLarge,
+                Unfinished::ResponseTooLarge(6_291_556),
                 r#"{"errorMessage":"Response payload size exceeded maximum allowed payload size (6291556 bytes).","errorType":"Function.ResponseSizeTooLarge"}"#,
             ),
         ];

@@ -19,6 +19,7 @@ use crate::credentials::SessionKeys;
 use crate::launch::Catalog;
 use crate::pool::{Live, Pool, PoolStatus};
 use crate::starter::Starter;
+use crate::streamed::StreamLimits;
 
 /// How the invocation path behaves.
 #[derive(Debug, Clone)]
@@ -34,6 +35,7 @@ pub struct InvokeConfig {
     pub network: Network,
     /// `AWS_ENDPOINT_URL` inside environments; none leaves the variable out.
     pub endpoint_inside: Option<String>,
+    pub stream: StreamLimits,
 }
 
 impl Default for InvokeConfig {
@@ -45,6 +47,7 @@ impl Default for InvokeConfig {
             idle_keep: Duration::from_secs(600),
             network: Network::Kiln,
             endpoint_inside: None,
+            stream: StreamLimits::default(),
         }
     }
 }
@@ -102,7 +105,7 @@ pub(crate) struct Inner {
     pub(crate) admission: Admission,
     pub(crate) starts: Semaphore,
     pub(crate) tasks: Tasks,
-    config: InvokeConfig,
+    pub(crate) config: InvokeConfig,
     pools: RwLock<HashMap<u64, Arc<Pool>>>,
     /// Set before the pools are closed: nothing is started any more.
     is_shut: AtomicBool,

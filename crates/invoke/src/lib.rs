@@ -23,10 +23,12 @@ mod event;
 mod handle;
 mod launch;
 mod output;
+mod pace;
 mod pool;
 mod report;
 mod retry;
 mod starter;
+mod streamed;
 mod sync;
 mod unattended;
 
@@ -35,3 +37,4 @@ pub use event::EventQueue;
 pub use handle::{Invoke, InvokeConfig, Outcome, Parts, Refused, Request};
 pub use launch::{Catalog, Found, Launch, MissingRuntime, Waiting};
 pub use pool::PoolStatus;
+pub use streamed::{Part, StreamLimits, Streamed};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use functions::{Deployed, LogFormat, LogLevel, ResolveError, State};
 use model::{Call, Concluded, Exit, FunctionRef, Timeout, Unfinished};
-use sandbox::{Answer, StartError};
+use sandbox::{Answer, ResponseWriter, StartError};
 use tasks::Ids;
 
 use crate::admission::Permit;
@@ -32,12 +32,16 @@ impl Invoke {
     /// The function did not run: unknown, not active, throttled, or the host cannot run it.
     pub async fn request_response(&self, request: Request) -> Result<Outcome, Refused> {
         let deployed = self.ready(&request.function).await?;
-        let permit = self.0.admission.admit().ok_or(Refused::Throttled {
-            reason: "ConcurrentInvocationLimitExceeded",
-        })?;
+        let permit = self.admit()?;
         let inner = self.0.clone();
-        let run = async move { inner.run(deployed, request, permit).await };
+        let run = async move { inner.run(deployed, request, permit, None).await };
         Unattended::new(run, &self.0.tasks).await
+    }
+
+    pub(crate) fn admit(&self) -> Result<Permit, Refused> {
+        self.0.admission.admit().ok_or(Refused::Throttled {
+            reason: "ConcurrentInvocationLimitExceeded",
+        })
     }
 
     /// Everything that an invocation checks before it runs.
@@ -49,7 +53,7 @@ impl Invoke {
     }
 
     /// A function that was just made is ready a moment later: its first call makes it so.
-    async fn ready(&self, function: &FunctionRef) -> Result<Arc<Deployed>, Refused> {
+    pub(crate) async fn ready(&self, function: &FunctionRef) -> Result<Arc<Deployed>, Refused> {
         match self.resolve(function) {
             Err(Refused::NotReady { .. }) => {
                 let settled = self.0.functions.resolve_ready(function).await;
@@ -96,14 +100,17 @@ struct Run<'a> {
     pool: &'a Pool,
     request: &'a Request,
     lines: Lines,
+    /// Where a streamed response goes.
+    to: Option<ResponseWriter>,
 }
 
 impl Inner {
-    async fn run(
+    pub(crate) async fn run(
         &self,
         deployed: Arc<Deployed>,
         request: Request,
         permit: Permit,
+        to: Option<ResponseWriter>,
     ) -> Result<Outcome, Refused> {
         let pool = self.pool(&deployed);
         let run = Run {
@@ -111,6 +118,7 @@ impl Inner {
             pool: &pool,
             lines: lines(&deployed, &request.function),
             request: &request,
+            to,
         };
         let outcome = match run.lease().await? {
             Leased::Ready(live) => run.call(live).await,
@@ -207,7 +215,7 @@ impl Run<'_> {
         let init = live.init.take();
         let timeout = self.timeout().duration();
         self.begin(&live.log);
-        let answer = live.environment.invoke(self.event(timeout), timeout).await;
+        let answer = self.ask(&mut live, timeout).await;
         self.conclude(live, answer, init, Duration::ZERO)
     }
 
@@ -224,7 +232,7 @@ impl Run<'_> {
                 live.init = None;
                 let spent = clock.monotonic().since(started);
                 let left = limit.saturating_sub(spent);
-                let answer = live.environment.invoke(self.event(left), left).await;
+                let answer = self.ask(&mut live, left).await;
                 return Ok(self.conclude(live, answer, None, spent));
             }
             Err(error) => error,
@@ -268,6 +276,15 @@ impl Run<'_> {
         Ok(self.outcome(payload, Some("Unhandled"), log_tail))
     }
 
+    /// Has the environment answer, in pieces if that is wanted.
+    async fn ask(&self, live: &mut Live, limit: Duration) -> Answer {
+        let call = self.event(limit);
+        match &self.to {
+            None => live.environment.invoke(call, limit).await,
+            Some(to) => live.environment.stream(call, limit, to.clone()).await,
+        }
+    }
+
     /// Reports, and gives the environment back or ends it.
     fn conclude(
         &self,
@@ -306,7 +323,7 @@ impl Run<'_> {
                 }
                 self.push(&live.log, Some(self.failure_line(&end)));
                 let log_tail = self.finish(&live.log, &figures);
-                if end == Unfinished::ResponseTooLarge {
+                if matches!(end, Unfinished::ResponseTooLarge(_)) {
                     self.give_back(live);
                 } else {
                     self.discard(live);

@@ -50,8 +50,8 @@ pub enum Unfinished {
     TimedOut,
     /// The runtime process ended during the invocation.
     Crashed(Exit),
-    /// The answer was longer than [`RESPONSE_MAX`].
-    ResponseTooLarge,
+    /// The answer was longer than this, in bytes: [`RESPONSE_MAX`] unless it was streamed.
+    ResponseTooLarge(u64),
     /// The runtime broke off in the middle of its answer.
     Truncated,
     /// The platform failed; not the function's fault.

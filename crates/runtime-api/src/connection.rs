@@ -206,14 +206,15 @@ impl Connection<'_> {
             return self.refuse(head, Answer::InvalidResponseMode).await;
         }
         let shared = self.shared;
-        let too_large = || shared.reply(number, Reply::TooLarge);
-        let mut bytes_max = RESPONSE_MAX as u64;
+        let is_stream = post == Post::Response && head.mode == Mode::Streaming;
+        let writer = writer.filter(|_| is_stream);
+        let bytes_max = writer
+            .as_ref()
+            .map_or(RESPONSE_MAX as u64, ResponseWriter::bytes_max);
+        let too_large = || shared.reply(number, Reply::TooLarge(bytes_max));
         let (end, flow) = match writer {
-            Some(writer) if post == Post::Response && head.mode == Mode::Streaming => {
-                bytes_max = writer.bytes_max();
-                self.stream_body(head, writer, too_large).await?
-            }
-            _ => self.take_body(head, too_large).await?,
+            Some(writer) => self.stream_body(head, writer, too_large).await?,
+            None => self.take_body(head, too_large).await?,
         };
         let answer = match end {
             BodyEnd::Whole(body, trailers) => {

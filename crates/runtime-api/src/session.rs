@@ -35,7 +35,8 @@ pub enum Reply {
     /// The runtime answered in streaming mode and named an error in its trailers, or posted to
     /// `/error`.
     Error(FunctionError),
-    TooLarge,
+    /// Longer than this, in bytes.
+    TooLarge(u64),
     /// The body ended early.
     Truncated,
 }

@@ -156,7 +156,7 @@ fn ending(reply: Reply) -> Ending {
     match reply {
         Reply::Response(payload) => Ok(Concluded::Success(payload)),
         Reply::Error(error) => Ok(Concluded::Error(error)),
-        Reply::TooLarge => Err(Unfinished::ResponseTooLarge),
+        Reply::TooLarge(max) => Err(Unfinished::ResponseTooLarge(max)),
         Reply::Truncated => Err(Unfinished::Truncated),
     }
 }

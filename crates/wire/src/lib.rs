@@ -18,6 +18,7 @@ pub mod access;
 mod blob;
 mod body;
 mod context;
+pub mod eventstream;
 mod fault;
 mod handler;
 mod members;

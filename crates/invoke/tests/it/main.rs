@@ -10,4 +10,5 @@
 mod event;
 mod house;
 mod lifecycle;
+mod streamed;
 mod sync;

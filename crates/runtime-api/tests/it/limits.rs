@@ -39,7 +39,7 @@ fn an_answer_of_the_greatest_size_passes_and_one_byte_more_does_not() {
             assert_eq!(posted.status, status);
             match reply {
                 Reply::Response(bytes) => assert_eq!((bytes.len(), status), (size, 202)),
-                Reply::TooLarge => {
+                Reply::TooLarge(_) => {
                     assert!(
                         posted
                             .text()

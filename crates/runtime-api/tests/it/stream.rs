@@ -140,7 +140,7 @@ fn a_stream_ends_at_its_limit() {
             let (reply, got, all) =
                 tokio::join!(handle.invoke(call(b"{}"), Some(writer)), talk, rest(reader));
             assert_eq!((got, all.len()), (status, 100));
-            assert_eq!(reply == Reply::TooLarge, status == 413, "{reply:?}");
+            assert_eq!(reply == Reply::TooLarge(100), status == 413, "{reply:?}");
         }
     });
 }
