@@ -22,6 +22,11 @@ pub trait Sandbox: Send + Sync {
     /// Makes an environment, starts the runtime and waits until it asks for its first event.
     async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError>;
 
+    /// What is ready for starts to come.
+    fn kept(&self) -> Kept {
+        Kept::default()
+    }
+
     /// Ends every environment and the backend's helper process.
     async fn shutdown(&self, grace: Duration);
 }
@@ -80,6 +85,27 @@ pub struct InitReport {
     pub duration: Duration,
     /// What came before: making the sandbox.
     pub setup: Duration,
+    pub origin: Origin,
+}
+
+/// What an environment was made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing was ready.
+    New,
+    /// A sandbox that had no function yet.
+    Ready,
+    /// A [`Waiting`] process.
+    Waiting,
+}
+
+/// What a backend keeps ready for starts to come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Sandboxes without a function.
+    pub sandboxes: usize,
+    /// [`Waiting`] processes.
+    pub waiting: usize,
 }
 
 /// What an environment is made of.

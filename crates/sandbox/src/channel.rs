@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 pub(crate) const MESSAGE_BYTES_MAX: usize = 160 * 1024;
 
 /// Most descriptors in one message.
-const FDS_MAX: usize = 8;
+const FDS_MAX: usize = 16;
 
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ChannelError {

@@ -18,7 +18,8 @@ use tasks::Clock;
 use tokio::sync::watch;
 
 use crate::{
-    Answer, Environment, EnvironmentSpec, InitReport, Isolation, OutputLine, Sandbox, StartError,
+    Answer, Environment, EnvironmentSpec, InitReport, Isolation, Origin, OutputLine, Sandbox,
+    StartError,
 };
 use runtime_api::{Piece, ResponseWriter};
 
@@ -239,6 +240,7 @@ impl Sandbox for Fake {
             report: InitReport {
                 duration: self.init,
                 setup: self.setup,
+                origin: Origin::New,
             },
             script: self.script.clone(),
             spec,

@@ -26,6 +26,6 @@ mod sys;
 pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};
 
 pub use api::{
-    Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount,
-    Network, Output, OutputLine, Sandbox, StartError, Waiting,
+    Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, Kept, LimitState,
+    Mount, Network, Origin, Output, OutputLine, Sandbox, StartError, Waiting,
 };

@@ -28,7 +28,8 @@ use crate::output::{Streams, pipe};
 use crate::running::{Body, Running};
 use crate::sys;
 use crate::{
-    Enforcement, Environment, EnvironmentSpec, Isolation, LimitState, Mount, Sandbox, StartError,
+    Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount, Origin,
+    Sandbox, StartError,
 };
 
 pub struct Process {
@@ -93,8 +94,13 @@ impl Sandbox for Process {
         let (session, handle) = Session::new();
         self.tasks.spawn("runtime-api", session.serve(listener));
         let started = clock.monotonic();
-        let times = (started, started.since(begin));
-        let running = Running::begin(Box::new(body), handle, streams, clock, times, limit).await?;
+        let init = InitReport {
+            duration: Duration::ZERO,
+            setup: started.since(begin),
+            origin: Origin::New,
+        };
+        let body = Box::new(body);
+        let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
         Ok(Box::new(running))
     }
 

@@ -56,26 +56,22 @@ enum Begin {
 }
 
 impl Running {
-    /// Waits until the runtime, started at `since`, asks for its first event. An environment that
-    /// does not get there is ended before this returns.
+    /// Waits until the runtime, started at `since`, asks for its first event; `init` tells what came
+    /// before. An environment that does not get there is ended before this returns.
     pub(crate) async fn begin(
         body: Box<dyn Body>,
         session: SessionHandle,
         streams: Streams,
         clock: Clock,
-        times: (Mono, Duration),
+        (since, init): (Mono, InitReport),
         limit: Duration,
     ) -> Result<Running, StartError> {
-        let (since, setup) = times;
         let mut running = Running {
             body,
             session,
             streams,
             clock,
-            init: InitReport {
-                duration: Duration::ZERO,
-                setup,
-            },
+            init,
         };
         let end = running.wait_for_init(limit).await;
         running.streams.drain();

@@ -182,7 +182,7 @@ pub(crate) fn close_all_but(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
 
 /// Makes `target` a copy of `fd` that stays open over exec.
 pub(crate) fn dup_to(fd: BorrowedFd<'_>, target: RawFd) -> io::Result<()> {
-    // SAFETY: plain system call; `target` is 0..=3 in a process about to exec, owned by nobody.
+    // SAFETY: plain system call; `target` is 0..=4 in a process about to exec, owned by nobody.
     // WHY: rustix wants an OwnedFd for the target, which does not exist here.
     check(unsafe { libc::dup2(fd.as_raw_fd(), target) })?;
     if fd.as_raw_fd() == target {

@@ -173,14 +173,11 @@ impl Cgroups {
         }
     }
 
-    /// Makes the groups of one environment with its limits, before it has processes.
-    pub(super) fn create(&self, id: &str, memory_bytes: u64) -> io::Result<()> {
+    /// Makes the groups of one environment before it has processes, with the limits that all have.
+    pub(super) fn create(&self, id: &str) -> io::Result<()> {
         let paths = self.directories();
         for path in &paths {
             fs::create_dir(path.join(id))?;
-        }
-        if let Some(memory) = &self.memory {
-            self.limit_memory(&memory.join(id), memory_bytes)?;
         }
         if let Some(pids) = &self.pids {
             write(&pids.join(id).join("pids.max"), &PIDS_MAX.to_string())?;
@@ -188,7 +185,11 @@ impl Cgroups {
         Ok(())
     }
 
-    fn limit_memory(&self, path: &Path, bytes: u64) -> io::Result<()> {
+    /// Fails if the processes use more already.
+    pub(super) fn limit_memory(&self, id: &str, bytes: u64) -> io::Result<()> {
+        let Some(path) = self.memory.as_ref().map(|memory| memory.join(id)) else {
+            return Ok(());
+        };
         let limit = bytes.to_string();
         if self.version == 2 {
             write(&path.join("memory.max"), &limit)?;
@@ -196,9 +197,15 @@ impl Cgroups {
             let _ = write(&path.join("memory.swap.max"), "0");
             let _ = write(&path.join("memory.oom.group"), "1");
         } else {
-            write(&path.join("memory.limit_in_bytes"), &limit)?;
+            // With swap must never be below without. Absent without accounting of swap.
+            let with_swap = || write(&path.join("memory.memsw.limit_in_bytes"), &limit);
+            let without = || write(&path.join("memory.limit_in_bytes"), &limit);
+            if without().is_err() {
+                let _ = with_swap();
+                without()?;
+            }
+            let _ = with_swap();
             let _ = write(&path.join("memory.swappiness"), "0");
-            let _ = write(&path.join("memory.memsw.limit_in_bytes"), &limit);
         }
         Ok(())
     }

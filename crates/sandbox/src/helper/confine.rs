@@ -7,7 +7,7 @@ use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
     RulesetAttr, RulesetCreatedAttr, Scope,
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Pid, Resource, Rlimit, prlimit, setrlimit};
 use rustix::thread::{
     CapabilitiesSecureBits, CapabilitySet, CapabilitySets, Gid, Uid, clear_ambient_capability_set,
     set_capabilities, set_capabilities_secure_bits, set_no_new_privs, set_thread_groups,
@@ -28,9 +28,8 @@ const LOCKED_BYTES_MAX: u64 = 65_536;
 const STACK_BYTES: u64 = 8 << 20;
 const PENDING_SIGNALS_MAX: u64 = 1_024;
 
-/// Sets the resource limits. Where no cgroup limits memory, `data_bytes_max` limits what one
-/// process may allocate.
-pub(super) fn limits(data_bytes_max: Option<u64>) -> io::Result<()> {
+/// Sets the resource limits that all functions have.
+pub(super) fn limits() -> io::Result<()> {
     let hard = |n: u64| Rlimit {
         current: Some(n),
         maximum: Some(n),
@@ -53,27 +52,33 @@ pub(super) fn limits(data_bytes_max: Option<u64>) -> io::Result<()> {
         ),
     ];
     for (resource, limit) in table {
-        lower(resource, limit)?;
-    }
-    if let Some(bytes) = data_bytes_max {
-        lower(Resource::Data, hard(bytes))?;
+        setrlimit(resource, lower(resource, limit))?;
     }
     Ok(())
 }
 
+/// Where no cgroup limits memory: limits what a process may allocate.
+pub(super) fn limit_data(pid: Pid, bytes: u64) -> io::Result<()> {
+    let limit = Rlimit {
+        current: Some(bytes),
+        maximum: Some(bytes),
+    };
+    prlimit(Some(pid), Resource::Data, lower(Resource::Data, limit))?;
+    Ok(())
+}
+
 /// A limit of the host that is lower already stays.
-fn lower(resource: Resource, wanted: Rlimit) -> io::Result<()> {
+fn lower(resource: Resource, wanted: Rlimit) -> Rlimit {
     let now = rustix::process::getrlimit(resource);
     let min = |a: Option<u64>, b: Option<u64>| match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (one, other) => one.or(other),
     };
     let maximum = min(wanted.maximum, now.maximum);
-    let limit = Rlimit {
+    Rlimit {
         current: min(wanted.current, maximum),
         maximum,
-    };
-    Ok(setrlimit(resource, limit)?)
+    }
 }
 
 /// Becomes the unprivileged user and gives up every capability for good.

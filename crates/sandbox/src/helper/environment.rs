@@ -1,50 +1,51 @@
-//! From clone to exec: what the first process of an environment does.
+//! What the first process of an environment does, from clone to the end of the runtime.
 //!
-//! It runs the helper's own code in a copy of the helper's memory. It makes network and root, starts
-//! the runtime, then only reaps and waits; when the runtime ends it tells the server and ends too,
-//! and the kernel kills what is left in the PID namespace.
+//! It runs the helper's own code in a copy of the helper's memory. First it prepares what no function
+//! is needed for: network, root, and a second process with all bounds of a runtime that lacks only
+//! its program. Then it waits, maybe for long, to be told what it becomes. Once the runtime runs it
+//! only reaps and waits; when the runtime ends it tells the server and ends too, and the kernel kills
+//! what is left in the PID namespace.
 
-use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    DumpableBehavior, Signal, WaitOptions, WaitStatus, set_dumpable_behavior,
-    set_parent_process_death_signal, setsid, umask,
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open,
+    set_dumpable_behavior, set_parent_process_death_signal, umask,
 };
 
 use super::cgroup::SELF;
 use super::confine;
 use super::network;
-use super::proto::{FRAMED_FD, FromInit, Start};
-use super::root::{self, At, Failure, Tree};
+use super::proto::{FromInit, Furniture, Reach, ToInit};
+use super::root::{self, At, Failure, Root};
+use super::runtime::{Runtime, Started};
 use super::seccomp::Filter;
 use super::template::HOST_NAME;
-use crate::{channel, sys};
+use crate::channel::{self, MESSAGE_BYTES_MAX};
+use crate::sys;
 
 /// What the helper prepared for this environment.
 pub(super) struct Plan<'a> {
-    pub(super) start: &'a Start,
-    pub(super) trees: Vec<Tree>,
+    pub(super) reach: Reach,
     /// The cgroups to enter.
     pub(super) groups: Vec<File>,
     pub(super) filter: &'a Filter,
     pub(super) rootless: bool,
-    /// Where no cgroup limits memory: the most that one process may allocate.
-    pub(super) data_bytes_max: Option<u64>,
-    /// Writing ends, and the socket to the server.
+    /// Writing ends.
     pub(super) text: OwnedFd,
     pub(super) framed: OwnedFd,
+    /// Sockets to both.
     pub(super) server: OwnedFd,
-    /// Readable once the helper has written the id maps.
-    pub(super) go: OwnedFd,
+    pub(super) helper: OwnedFd,
 }
 
 /// Never returns to the helper's code.
 pub(super) fn run(plan: &Plan<'_>) -> ! {
-    let report = match make(plan) {
+    let report = match live(plan) {
         Ok(runtime) => reap(runtime),
         Err(report) => report,
     };
@@ -62,13 +63,67 @@ impl From<Failure> for FromInit {
     }
 }
 
-/// Makes everything and starts the runtime; gives its process id.
-fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
+/// Prepares and becomes a function; gives the process id of its runtime.
+fn live(plan: &Plan<'_>) -> Result<i32, FromInit> {
+    let (mut root, listeners) = prepare(plan)?;
+    let mut runtime = Runtime::fork(plan).at("fork the runtime")?;
+    let mut fds: Vec<BorrowedFd<'_>> = vec![root.tmp.as_fd()];
+    fds.extend(listeners.iter().map(AsFd::as_fd));
+    tell(plan, &FromInit::Prepared, &fds);
+    drop(listeners);
+    let pid = runtime.pid;
+    loop {
+        let (told, text) = furnished(plan, &root, pid)?;
+        match told {
+            ToInit::Run { tmp_bytes, .. } => {
+                root.resize_tmp(tmp_bytes)?;
+                root::stand()?;
+                started(runtime.start(&text))?;
+                break;
+            }
+            ToInit::Wait { .. } => {
+                started(runtime.start(&text))?;
+                tell(plan, &FromInit::Waiting, &[]);
+            }
+            ToInit::HandOver { tmp_bytes, env } => {
+                root.resize_tmp(tmp_bytes)?;
+                root::stand()?;
+                runtime.hand_over(&env).at("hand over the variables")?;
+                break;
+            }
+        }
+    }
+    tell(plan, &FromInit::Started, &[]);
+    drop((root, runtime));
+    close_up(plan).at("shrink the first process")?;
+    Ok(pid)
+}
+
+fn started(started: Started) -> Result<(), FromInit> {
+    match started {
+        Started::Runs => Ok(()),
+        Started::NoProgram { errno } => Err(FromInit::BadEntrypoint { errno }),
+        Started::Failed(failure) => Err(failure.into()),
+    }
+}
+
+/// Without a server nobody needs the environment.
+fn tell(plan: &Plan<'_>, word: &FromInit, fds: &[BorrowedFd<'_>]) {
+    if channel::send(&plan.server, word, fds).is_err() {
+        sys::exit_now(1);
+    }
+}
+
+/// Makes everything that does not depend on the function; gives the listeners too.
+fn prepare(plan: &Plan<'_>) -> Result<(Root, Vec<OwnedFd>), FromInit> {
     sys::ordinary_priority().at("take the ordinary priority")?;
     for mut group in &plan.groups {
         group.write_all(SELF).at("enter the cgroup")?;
     }
-    if !matches!(rustix::io::read(&plan.go, &mut [0; 1][..]), Ok(1)) {
+    // It may live long: what belongs to the helper and to other environments goes now.
+    let kept = [&plan.text, &plan.framed, &plan.server, &plan.helper].map(AsFd::as_fd);
+    sys::close_all_but(&kept).at("close what is the helper's")?;
+    if !matches!(rustix::io::read(&plan.helper, &mut [0; 1][..]), Ok(1)) {
         sys::exit_now(1); // the helper died
     }
     if !plan.rootless {
@@ -79,18 +134,9 @@ fn make(plan: &Plan<'_>) -> Result<i32, FromInit> {
     let name = HOST_NAME.to_string();
     rustix::system::sethostname(name.as_bytes()).at("set the host name")?;
     umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let listeners = network::make(plan.start.reach).at("make the network")?;
+    let listeners = network::make(plan.reach).at("make the network")?;
     no_more_namespaces();
-    let tmp = root::complete(&plan.trees, plan.start.tmp_bytes)?;
-    let runtime = launch(plan)?;
-    let mut fds: Vec<BorrowedFd<'_>> = vec![tmp.as_fd()];
-    fds.extend(listeners.iter().map(AsFd::as_fd));
-    if channel::send(&plan.server, &FromInit::Started, &fds).is_err() {
-        sys::exit_now(1);
-    }
-    drop((tmp, listeners));
-    close_up(plan).at("shrink the first process")?;
-    Ok(runtime)
+    Ok((Root::make()?, listeners))
 }
 
 /// Nobody in here may make user namespaces. Seccomp refuses it too; this holds if that fails.
@@ -99,102 +145,58 @@ fn no_more_namespaces() {
     let _ = std::fs::write("/proc/sys/user/max_user_namespaces", "0");
 }
 
-/// Forks the runtime and waits until its program runs or cannot.
-fn launch(plan: &Plan<'_>) -> Result<i32, FromInit> {
-    let (failed, fail) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
-        .map_err(io::Error::from)
-        .at("make a pipe")?;
-    let program = Program::new(plan.start).at("read the program's name")?;
-    let Some(pid) = sys::fork().at("fork the runtime")? else {
-        let (step, error) = become_runtime(plan, &program);
-        let message = (step, error.raw_os_error().unwrap_or(0));
-        if let Ok(text) = serde_json::to_vec(&message) {
-            let _ = rustix::io::write(&fail, &text);
+/// Waits for what comes next, from the helper what it takes and then from the server what it is.
+/// Gives that also as it came, for the runtime's process.
+fn furnished(plan: &Plan<'_>, root: &Root, runtime: i32) -> Result<(ToInit, Vec<u8>), FromInit> {
+    await_helper(plan, runtime)?;
+    let malformed = |_| io::Error::from(Errno::PROTO);
+    let (furniture, trees) = channel::receive(&plan.helper)
+        .map_err(malformed)
+        .at("hear the helper")?;
+    match furniture {
+        Furniture::Mounts {
+            inside,
+            data_bytes_max,
+        } => {
+            root.furnish(&inside, &trees)?;
+            if let (Some(bytes), Some(pid)) = (data_bytes_max, Pid::from_raw(runtime)) {
+                confine::limit_data(pid, bytes).at("limit allocations")?;
+            }
         }
-        sys::exit_now(127);
-    };
-    drop(fail);
-    let mut text = [0; 512];
-    let length = rustix::io::read(&failed, &mut text[..]).unwrap_or(0);
-    let text = text.get(..length).unwrap_or_default();
-    match serde_json::from_slice::<(String, i32)>(text) {
-        Err(_) => Ok(pid), // closed by the exec
-        Ok((step, errno)) if step == EXEC => Err(FromInit::BadEntrypoint { errno }),
-        Ok((step, errno)) => Err(FromInit::Failed { step, errno }),
+        Furniture::Failed { step, errno } => return Err(FromInit::Failed { step, errno }),
     }
+    let mut text = vec![0; MESSAGE_BYTES_MAX];
+    let length = rustix::io::read(&plan.server, &mut text[..]).at("hear the server")?;
+    text.truncate(length);
+    let told = serde_json::from_slice(&text)
+        .map_err(|_| io::Error::from(Errno::PROTO))
+        .at("understand the server")?;
+    Ok((told, text))
 }
 
-const EXEC: &str = "exec";
-
-/// What execve wants, made before the fork.
-struct Program {
-    argv: Vec<CString>,
-    env: Vec<CString>,
-}
-
-impl Program {
-    fn new(start: &Start) -> io::Result<Program> {
-        let strings = |list: &[String]| {
-            list.iter()
-                .map(|s| CString::new(s.as_bytes()).map_err(|_| Errno::INVAL))
-                .collect::<Result<Vec<_>, _>>()
+/// Returns when the helper has something to say; `Err` if the runtime ended before.
+fn await_helper(plan: &Plan<'_>, runtime: i32) -> Result<(), FromInit> {
+    let pid = Pid::from_raw(runtime).ok_or(Errno::SRCH);
+    let life = pid
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
+        .at("watch the runtime")?;
+    loop {
+        let mut fds = [
+            PollFd::new(&plan.helper, PollFlags::IN),
+            PollFd::new(&life, PollFlags::IN),
+        ];
+        match poll(&mut fds, None) {
+            Err(Errno::INTR) => continue,
+            other => other.at("wait for a function")?,
         };
-        Ok(Program {
-            argv: strings(&start.argv)?,
-            env: strings(&start.env)?,
-        })
+        let [helper, life] = fds.map(|fd| fd.revents());
+        if !helper.is_empty() {
+            return Ok(());
+        }
+        if !life.is_empty() {
+            return Err(reap(runtime));
+        }
     }
-}
-
-/// Returns only if it could not.
-fn become_runtime(plan: &Plan<'_>, program: &Program) -> (String, io::Error) {
-    if let Err((step, error)) = bind(plan) {
-        return (step.to_owned(), error);
-    }
-    let Some(path) = program.argv.first() else {
-        return (EXEC.to_owned(), Errno::NOENT.into());
-    };
-    let error = sys::execve(path, &program.argv, &program.env);
-    (EXEC.to_owned(), error)
-}
-
-fn bind(plan: &Plan<'_>) -> Result<(), (&'static str, io::Error)> {
-    fn at<T>(
-        step: &'static str,
-        result: Result<T, impl Into<io::Error>>,
-    ) -> Result<T, (&'static str, io::Error)> {
-        result.map_err(|error| (step, error.into()))
-    }
-    at("start a session", setsid())?;
-    at("set limits", confine::limits(plan.data_bytes_max))?;
-    at("set descriptors", descriptors(plan))?;
-    at("drop rights", confine::identity(plan.rootless))?;
-    let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
-    at(
-        "restrict by landlock",
-        confine::landlock().map_err(|e| other(&e)),
-    )?;
-    at(
-        "filter system calls",
-        plan.filter.install().map_err(|e| other(&e)),
-    )
-}
-
-/// 0 is the null device, 1 and 2 the text pipe, 3 the framed pipe; the rest closes on exec.
-fn descriptors(plan: &Plan<'_>) -> io::Result<()> {
-    let null = File::open("/dev/null")?;
-    // Taken above 3 first, so that no copy overwrites one that is still needed.
-    let high = |fd: BorrowedFd<'_>| rustix::io::fcntl_dupfd_cloexec(fd, 16);
-    let (null, text, framed) = (
-        high(null.as_fd())?,
-        high(plan.text.as_fd())?,
-        high(plan.framed.as_fd())?,
-    );
-    sys::dup_to(null.as_fd(), 0)?;
-    sys::dup_to(text.as_fd(), 1)?;
-    sys::dup_to(text.as_fd(), 2)?;
-    sys::dup_to(framed.as_fd(), FRAMED_FD)?;
-    sys::close_on_exec_from(4)
 }
 
 /// The first process keeps nothing but its socket to the server.

@@ -5,9 +5,10 @@
 //! reason, and every environment ends with it.
 //!
 //! ```text
-//! server ──Request──▶ helper ──clone──▶ first process ──fork──▶ runtime
-//!    ▲ ◀───Event─────────┘                   │
-//!    └──────────────FromInit─────────────────┘
+//! server ──Request──▶ helper ──clone, Furniture──▶ first process ──fork──▶ runtime
+//!  ▲ │ ◀───Event─────────┘                             ▲ │
+//!  │ └─────────────────────ToInit──────────────────────┘ │
+//!  └──────────────────────FromInit───────────────────────┘
 //! ```
 
 mod calls;
@@ -19,12 +20,13 @@ mod netlink;
 mod network;
 mod proto;
 mod root;
+mod runtime;
 mod seccomp;
 mod template;
 
 pub(crate) use proto::{
-    Cgroups, Event, FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Reach,
-    Request, Start,
+    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, LINK_LOCAL, Program,
+    RUNTIME_API_PORT, Reach, Request, ToInit, WAIT_FD,
 };
 
 use std::collections::BTreeMap;
@@ -44,6 +46,8 @@ use rustix::process::{
 use self::cgroup::Run;
 use self::environment::Plan;
 use self::identity::{Identity, Slots};
+use self::proto::Furniture;
+use self::root::{At, Failure, Tree};
 use self::seccomp::Filter;
 use self::template::Template;
 use crate::channel::{self, ChannelError};
@@ -77,6 +81,8 @@ pub fn main_if_helper() -> Option<ExitCode> {
 /// One environment as the helper knows it.
 struct Environment {
     pidfd: OwnedFd,
+    /// The socket to the first process.
+    control: OwnedFd,
     slot: u32,
     is_reaped: bool,
     is_stopping: bool,
@@ -222,11 +228,14 @@ impl Helper {
     /// Takes one request. False when the server is gone.
     fn answer(&mut self) -> bool {
         match channel::receive::<Request>(&self.control) {
-            Ok((Request::Start(start), fds)) => {
-                if let Err(reason) = self.start(&start, fds) {
-                    let id = start.id;
-                    self.tell(&Event::NotStarted { id, reason });
+            Ok((Request::Prepare { id, reach }, fds)) => {
+                if let Err(reason) = self.prepare(&id, reach, fds) {
+                    self.tell(&Event::NotPrepared { id, reason });
                 }
+                true
+            }
+            Ok((Request::Furnish(order), _)) => {
+                self.furnish(&order);
                 true
             }
             Ok((Request::Stop { id }, _)) => {
@@ -247,37 +256,34 @@ impl Helper {
         }
     }
 
-    fn start(&mut self, start: &Start, fds: Vec<OwnedFd>) -> Result<(), String> {
-        let Ok([text, framed, server]) = <[OwnedFd; 3]>::try_from(fds) else {
-            return Err("three descriptors belong to a start".to_owned());
+    fn prepare(&mut self, id: &str, reach: Reach, fds: Vec<OwnedFd>) -> Result<(), String> {
+        let Ok(fds) = <[OwnedFd; 3]>::try_from(fds) else {
+            return Err("three descriptors belong to a sandbox".to_owned());
         };
-        if self.environments.contains_key(&start.id) {
-            return Err(format!("environment {} exists", start.id));
+        if self.environments.contains_key(id) {
+            return Err(format!("environment {id} exists"));
         }
         let slot = self.slots.take().ok_or("no user id is left")?;
-        let cgroups = &self.run.info;
-        let begun = cgroups
-            .create(&start.id, start.memory_bytes)
-            .map_err(|e| format!("cgroup of {}: {e}", start.id))
-            .and_then(|()| self.clone_environment(start, slot, (text, framed, server)));
+        let begun = self
+            .run
+            .info
+            .create(id)
+            .map_err(|e| format!("cgroup of {id}: {e}"))
+            .and_then(|()| self.clone_environment(id, reach, slot, fds));
         match begun {
             Ok((pid, environment)) => {
-                let id = start.id.clone();
-                let told = channel::send(
-                    &self.control,
-                    &Event::Started {
-                        id: id.clone(),
-                        pid,
-                    },
-                    &[environment.pidfd.as_fd()],
-                );
-                self.environments.insert(id, environment);
+                let id = id.to_owned();
+                let event = Event::Prepared {
+                    id: id.clone(),
+                    pid,
+                };
                 // If the server is gone, the next wait shows it.
-                drop(told);
+                let _ = channel::send(&self.control, &event, &[environment.pidfd.as_fd()]);
+                self.environments.insert(id, environment);
                 Ok(())
             }
             Err(reason) => {
-                self.run.info.try_remove(&start.id);
+                self.run.info.try_remove(id);
                 self.slots.give_back(slot);
                 Err(reason)
             }
@@ -286,41 +292,36 @@ impl Helper {
 
     fn clone_environment(
         &self,
-        start: &Start,
+        id: &str,
+        reach: Reach,
         slot: u32,
-        (text, framed, server): (OwnedFd, OwnedFd, OwnedFd),
+        [text, framed, server]: [OwnedFd; 3],
     ) -> Result<(u32, Environment), String> {
-        let trees = self.template.own_trees(&start.mounts).map_err(say)?;
-        let (go, hold) =
-            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| e.to_string())?;
+        let (control, helper) = channel::pair().map_err(|e| e.to_string())?;
+        rustix::io::ioctl_fionbio(&control, true).map_err(|e| e.to_string())?;
         let cgroups = &self.run.info;
-        let target = cgroups.clone_target(&start.id).map_err(|e| e.to_string())?;
+        let target = cgroups.clone_target(id).map_err(|e| e.to_string())?;
         let plan = Plan {
-            start,
-            groups: cgroups.entrances(&start.id).map_err(|e| e.to_string())?,
-            trees,
+            reach,
+            groups: cgroups.entrances(id).map_err(|e| e.to_string())?,
             filter: &self.filter,
             rootless: self.identity.is_rootless(),
-            data_bytes_max: cgroups
-                .memory
-                .is_none()
-                .then(|| start.memory_bytes + DATA_SLACK_BYTES),
             text,
             framed,
             server,
-            go,
+            helper,
         };
         let side = self
             .template
             .clone_into(target.as_ref().map(AsFd::as_fd))
             .map_err(|e| format!("clone: {e}"))?;
         let Side::Parent { pid, pidfd } = side else {
-            drop(hold);
             environment::run(&plan)
         };
         drop(plan);
-        let environment = Environment {
+        let mut environment = Environment {
             pidfd,
+            control,
             slot,
             is_reaped: false,
             is_stopping: false,
@@ -330,14 +331,51 @@ impl Helper {
             .identity
             .map(pid, slot)
             .and_then(|()| first_to_go(pid))
-            .and_then(|()| Ok(rustix::io::write(&hold, b"1").map(drop)?));
+            .and_then(|()| Ok(rustix::io::write(&environment.control, b"1").map(drop)?));
         if let Err(error) = ready {
-            let mut environment = environment;
             environment.kill();
             environment.reap();
-            return Err(format!("hand over to {}: {error}", start.id));
+            return Err(format!("hand over to {id}: {error}"));
         }
         Ok((pid, environment))
+    }
+
+    /// Brings mounts and limits into a sandbox, or word of what failed. One that is gone needs
+    /// neither; its server side knows.
+    fn furnish(&self, order: &Furnish) {
+        let Some(environment) = self.environments.get(&order.id) else {
+            return;
+        };
+        let sent = match self.furniture(order) {
+            Ok((word, trees)) => {
+                let trees: Vec<_> = trees.iter().map(AsFd::as_fd).collect();
+                channel::send(&environment.control, &word, &trees)
+            }
+            Err(Failure { step, errno }) => {
+                let word = Furniture::Failed { step, errno };
+                channel::send(&environment.control, &word, &[])
+            }
+        };
+        // One that cannot hear must not stay as it is.
+        if sent.is_err() {
+            environment.kill();
+        }
+    }
+
+    fn furniture(&self, order: &Furnish) -> Result<(Furniture, Vec<OwnedFd>), Failure> {
+        let trees = self.template.own_trees(&order.mounts)?;
+        let cgroups = &self.run.info;
+        cgroups
+            .limit_memory(&order.id, order.memory_bytes)
+            .at("limit the memory")?;
+        let (inside, trees) = trees.into_iter().map(Tree::into_parts).unzip();
+        let word = Furniture::Mounts {
+            inside,
+            // It can only be lowered.
+            data_bytes_max: (cgroups.memory.is_none() && order.is_function)
+                .then(|| order.memory_bytes + DATA_SLACK_BYTES),
+        };
+        Ok((word, trees))
     }
 
     /// Gives back what stopped environments held, as soon as the kernel lets it go.

@@ -7,29 +7,59 @@ use serde::{Deserialize, Serialize};
 /// Server to helper.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Request {
-    /// With three descriptors: the writing ends of the text and framed pipes and the socket over
-    /// which the first process reports [`FromInit`].
-    Start(Box<Start>),
+    /// Make a sandbox without a function. With three descriptors: the writing ends of the text and
+    /// framed pipes and the socket between the server and the first process.
+    Prepare { id: String, reach: Reach },
+    /// Bring what the next [`ToInit`] of this sandbox needs; may be sent right after `Prepare`.
+    Furnish(Furnish),
     /// Kill, reap, remove the cgroup, then say [`Event::Gone`].
     Stop { id: String },
 }
 
-/// An environment to make.
+/// What the helper alone can bring into a sandbox: mounts of the host and limits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Start {
+pub(crate) struct Furnish {
     pub(crate) id: String,
-    pub(crate) argv: Vec<String>,
-    /// `NAME=value`
-    pub(crate) env: Vec<String>,
     /// Directory of the host, path inside.
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
     pub(crate) memory_bytes: u64,
-    pub(crate) tmp_bytes: u64,
-    pub(crate) reach: Reach,
+    /// Or it only waits for one, whose limit may be another.
+    pub(crate) is_function: bool,
+}
+
+/// Helper to the first process, after the one byte that says that the id maps are written.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Furniture {
+    /// With one clone of a mount for each path inside.
+    Mounts {
+        inside: Vec<String>,
+        /// Where no cgroup limits memory: the most that one process may allocate.
+        data_bytes_max: Option<u64>,
+    },
+    /// A mount or limit is not to be had.
+    Failed { step: String, errno: i32 },
+}
+
+/// Server to the first process: what becomes of the sandbox now. Each goes with a [`Furnish`].
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) enum ToInit {
+    /// Becomes the function by starting its program.
+    Run { tmp_bytes: u64, program: Program },
+    /// Starts a program that waits for the function's variables on [`WAIT_FD`].
+    Wait { program: Program },
+    /// Becomes the function by handing these to the waiting program.
+    HandOver { tmp_bytes: u64, env: Vec<String> },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Program {
+    pub(crate) argv: Vec<String>,
+    /// `NAME=value`
+    pub(crate) env: Vec<String>,
 }
 
 /// What an environment reaches besides the Runtime API.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) struct Reach {
     /// Kiln's own endpoint.
     pub(crate) kiln: bool,
@@ -43,11 +73,11 @@ pub(crate) enum Event {
     /// First of all.
     Hello(Hello),
     /// With one descriptor: the pidfd of the environment's first process.
-    Started {
+    Prepared {
         id: String,
         pid: u32,
     },
-    NotStarted {
+    NotPrepared {
         id: String,
         reason: String,
     },
@@ -100,9 +130,13 @@ impl Cgroups {
 /// First process of an environment to server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum FromInit {
-    /// The runtime was started. With the mount of `/tmp`, the listener of the Runtime API, that of
+    /// The sandbox is made. With the mount of `/tmp`, the listener of the Runtime API, that of
     /// Kiln's endpoint if the environment reaches it, and if it reaches all: the listener to which
     /// outgoing connections come and the socket to which name lookups come.
+    Prepared,
+    /// The program of [`ToInit::Wait`] was started.
+    Waiting,
+    /// The function's program was started, or the waiting one has got the function's variables.
     Started,
     /// Making the environment failed at this step.
     Failed { step: String, errno: i32 },
@@ -119,3 +153,5 @@ pub(crate) const RUNTIME_API_PORT: u16 = 9001;
 pub(crate) const KILN_PORT: u16 = 4566;
 /// The descriptor of the framed log inside.
 pub(crate) const FRAMED_FD: i32 = 3;
+/// The descriptor on which a waiting program gets its function's variables.
+pub(crate) const WAIT_FD: i32 = 4;

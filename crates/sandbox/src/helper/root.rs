@@ -9,8 +9,9 @@ use std::path::{Component, Path};
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, StatVfsMountFlags, open, openat2};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
-    fsmount, fsopen, move_mount, open_tree,
+    FsMountFlags, FsOpenFlags, FsPickFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags,
+    fsconfig_create, fsconfig_reconfigure, fsconfig_set_string, fsmount, fsopen, fspick,
+    move_mount, open_tree,
 };
 use rustix::process::{chdir, getcwd};
 
@@ -19,6 +20,8 @@ use crate::sys;
 
 /// One inode of `/tmp` for so many bytes, as a disk of that size would have.
 const TMP_BYTES_PER_FILE: u64 = 16 * 1_024;
+/// The size that most functions have, before the function is known.  [Lambda quotas: 512 MB]
+const TMP_BYTES: u64 = 512 << 20;
 
 /// Parts of `/proc` that show or steer the host.  [OCI runtime: masked and read-only paths]
 const PROC_MASKED: &[&str] = &[
@@ -118,6 +121,10 @@ impl Tree {
         self
     }
 
+    pub(super) fn into_parts(self) -> (String, OwnedFd) {
+        (self.inside, self.fd)
+    }
+
     pub(super) fn inside(&self) -> &str {
         &self.inside
     }
@@ -141,20 +148,62 @@ fn is_dir(mode: u32) -> bool {
     rustix::fs::FileType::from_raw_mode(mode) == rustix::fs::FileType::Directory
 }
 
-/// Completes the root of this process, which is a copy of the template, and stands in `/var/task`.
-/// Gives the mount of `/tmp`.
-pub(super) fn complete(trees: &[Tree], tmp_bytes: u64) -> Result<OwnedFd, Failure> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let root = open("/", flags, Mode::empty()).at("open the root")?;
-    for tree in trees {
-        let step = || format!("attach /{}", tree.inside);
-        let place = place(&root, &tree.inside).at(step())?;
-        attach_over(tree.as_fd(), place.as_fd()).at(step())?;
+/// The root of this process, which is a copy of the template.
+pub(super) struct Root {
+    root: OwnedFd,
+    /// The mount of `/tmp`.
+    pub(super) tmp: OwnedFd,
+    tmp_bytes: u64,
+}
+
+impl Root {
+    /// Gives the copy its own `/tmp` and `/proc`.
+    pub(super) fn make() -> Result<Root, Failure> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = open("/", flags, Mode::empty()).at("open the root")?;
+        let tmp = tmp(&root, TMP_BYTES).at("make /tmp")?;
+        proc(&root)?;
+        Ok(Root {
+            root,
+            tmp,
+            tmp_bytes: TMP_BYTES,
+        })
     }
-    let tmp = tmp(&root, tmp_bytes).at("make /tmp")?;
-    proc(&root)?;
-    stand()?;
-    Ok(tmp)
+
+    /// Attaches clones of mounts.
+    pub(super) fn furnish(&self, inside: &[String], trees: &[OwnedFd]) -> Result<(), Failure> {
+        for (inside, tree) in inside.iter().zip(trees) {
+            let step = || format!("attach /{inside}");
+            let place = place(&self.root, inside).at(step())?;
+            attach_over(tree.as_fd(), place.as_fd()).at(step())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn resize_tmp(&mut self, bytes: u64) -> Result<(), Failure> {
+        if bytes != self.tmp_bytes {
+            resize(&self.tmp, bytes).at("resize /tmp")?;
+            self.tmp_bytes = bytes;
+        }
+        Ok(())
+    }
+}
+
+fn resize(tmp: &OwnedFd, bytes: u64) -> io::Result<()> {
+    let flags = FsPickFlags::FSPICK_EMPTY_PATH | FsPickFlags::FSPICK_CLOEXEC;
+    let context = fspick(tmp, "", flags)?;
+    for (key, value) in tmp_limits(bytes) {
+        fsconfig_set_string(context.as_fd(), key, value)?;
+    }
+    Ok(fsconfig_reconfigure(context.as_fd())?)
+}
+
+fn tmp_limits(bytes: u64) -> [(&'static str, String); 2] {
+    let files = bytes / TMP_BYTES_PER_FILE;
+    [
+        ("size", bytes.to_string()),
+        ("nr_inodes", files.to_string()),
+    ]
 }
 
 pub(super) fn attach(tree: BorrowedFd<'_>, at: BorrowedFd<'_>, path: &str) -> io::Result<()> {
@@ -179,10 +228,9 @@ pub(super) fn place(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
 }
 
 fn tmp(root: &OwnedFd, bytes: u64) -> io::Result<OwnedFd> {
-    let size = bytes.to_string();
-    let files = (bytes / TMP_BYTES_PER_FILE).to_string();
+    let [(size, bytes), (count, files)] = tmp_limits(bytes);
     let tmp = tmpfs(
-        &[("size", &size), ("nr_inodes", &files), ("mode", "1777")],
+        &[(size, &bytes), (count, &files), ("mode", "1777")],
         MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
     )?;
     attach(tmp.as_fd(), root.as_fd(), "tmp")?;
@@ -249,7 +297,7 @@ fn clone_below(dir: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
 }
 
 /// Goes to the working directory and makes sure that it is where it seems to be.
-fn stand() -> Result<(), Failure> {
+pub(super) fn stand() -> Result<(), Failure> {
     chdir("/var/task").at("enter /var/task")?;
     let here = getcwd(Vec::new()).at("find the working directory")?;
     if here.as_bytes() != b"/var/task" {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Exit, Memory};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 use tasks::Tasks;
 use tokio::io::Interest;
@@ -70,14 +71,18 @@ impl Body {
     }
 
     /// Waits for the first process to tell how far it came.
-    pub(super) async fn first_word(&mut self) -> Result<(FromInit, Vec<OwnedFd>), StartError> {
-        hear(&self.socket).await.map_err(|error| {
-            let why = match error {
-                ChannelError::Closed => "it was killed".to_owned(),
-                other => other.to_string(),
-            };
-            backend(format!("the environment could not be made: {why}"))
-        })
+    pub(super) async fn word(&mut self) -> Result<(FromInit, Vec<OwnedFd>), ChannelError> {
+        hear(&self.socket).await
+    }
+
+    pub(super) fn socket(&self) -> &OwnedFd {
+        self.socket.get_ref()
+    }
+
+    /// Whether the first process lives and has nothing to say.
+    pub(super) fn is_silent(&self) -> bool {
+        let mut fds = [PollFd::new(self.socket.get_ref(), PollFlags::IN)];
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 
     /// `tmp`: its mount.

@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::OpenError;
 use crate::channel::{self, ChannelError};
-use crate::helper::{Event, Hello, MARKER, Request, Start};
+use crate::helper::{Event, Furnish, Hello, MARKER, Reach, Request};
 use crate::sys;
 
 /// Longest wait for the helper's first word: it probes the host, which takes milliseconds.
@@ -31,18 +31,12 @@ pub(super) struct Link {
     tasks: Tasks,
 }
 
-/// Why the helper made no environment.
-pub(super) enum Refusal {
-    /// It died; another one may do.
-    Died,
-    Refused(String),
-}
-
-type StartAnswer = Result<(u32, OwnedFd), String>;
+/// The first process: its id and pidfd; or why there is none.
+pub(super) type Answer = Result<(u32, OwnedFd), String>;
 
 #[derive(Default)]
 struct Waiting {
-    starts: BTreeMap<String, oneshot::Sender<StartAnswer>>,
+    prepares: BTreeMap<String, oneshot::Sender<Answer>>,
     stops: BTreeMap<String, Vec<oneshot::Sender<()>>>,
 }
 
@@ -151,11 +145,11 @@ impl Link {
 
     fn on(&self, event: Event, fds: Vec<OwnedFd>) {
         match event {
-            Event::Started { id, pid } => {
+            Event::Prepared { id, pid } => {
                 let answer = fds.into_iter().next().map(|pidfd| (pid, pidfd));
-                self.started(&id, answer.ok_or_else(|| "no pidfd came".to_owned()));
+                self.prepared(&id, answer.ok_or_else(|| "no pidfd came".to_owned()));
             }
-            Event::NotStarted { id, reason } => self.started(&id, Err(reason)),
+            Event::NotPrepared { id, reason } => self.prepared(&id, Err(reason)),
             Event::Gone { id } => {
                 let stops = self.waiting().stops.remove(&id);
                 for stop in stops.into_iter().flatten() {
@@ -166,8 +160,8 @@ impl Link {
         }
     }
 
-    fn started(&self, id: &str, answer: StartAnswer) {
-        let waiter = self.waiting().starts.remove(id);
+    fn prepared(&self, id: &str, answer: Answer) {
+        let waiter = self.waiting().prepares.remove(id);
         let made = answer.is_ok();
         let taken = waiter.is_some_and(|waiter| waiter.send(answer).is_ok());
         if made && !taken {
@@ -185,25 +179,29 @@ impl Link {
         }
     }
 
-    /// Asks for an environment; gives its first process.
-    pub(super) async fn start(
+    /// Asks for a sandbox; its first process comes over the channel, or the channel ends because the
+    /// helper died.
+    pub(super) async fn prepare(
         &self,
-        start: &Start,
+        id: &str,
+        reach: Reach,
         fds: [&OwnedFd; 3],
-    ) -> Result<(u32, OwnedFd), Refusal> {
+    ) -> Result<oneshot::Receiver<Answer>, ChannelError> {
         let (waiter, answer) = oneshot::channel();
-        let request = Request::Start(Box::new(start.clone()));
-        let text = channel::encode(&request).map_err(|e| Refusal::Refused(e.to_string()))?;
-        self.waiting().starts.insert(start.id.clone(), waiter);
-        match self.send(&text, &fds).await {
-            Ok(()) => {}
-            Err(ChannelError::Closed) => return Err(Refusal::Died),
-            Err(error) => return Err(Refusal::Refused(error.to_string())),
-        }
-        match answer.await {
-            Ok(answer) => answer.map_err(Refusal::Refused),
-            Err(_) => Err(Refusal::Died),
-        }
+        let request = Request::Prepare {
+            id: id.to_owned(),
+            reach,
+        };
+        let text = channel::encode(&request)?;
+        self.waiting().prepares.insert(id.to_owned(), waiter);
+        self.send(&text, &fds).await?;
+        Ok(answer)
+    }
+
+    /// Has the helper bring mounts and limits into a sandbox; that tells what came of it.
+    pub(super) async fn furnish(&self, order: Furnish) -> Result<(), ChannelError> {
+        let text = channel::encode(&Request::Furnish(order))?;
+        self.send(&text, &[]).await
     }
 
     /// Returns when the helper is reaped. Cancel-safe.

@@ -8,10 +8,11 @@ mod freezer;
 pub(crate) mod link;
 mod meter;
 mod outward;
+mod pool;
+mod prepared;
 mod relay;
 pub(crate) mod report;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -23,20 +24,18 @@ use runtime_api::{Session, SessionHandle};
 use tasks::Tasks;
 use tokio::net::{TcpListener, UdpSocket};
 
-use self::body::Body;
-use self::link::{Link, Refusal};
-use crate::helper::{
-    FRAMED_FD, FromInit, Hello, KILN_PORT, LINK_LOCAL, RUNTIME_API_PORT, Reach, Start,
-};
-use crate::output::{Streams, pipe};
+use self::link::Link;
+use self::pool::{Keeper, Pool};
+use self::prepared::{Asked, Failed, Made, Order, Prepared};
+use crate::helper::{Hello, KILN_PORT, LINK_LOCAL, Reach};
+use crate::output::Streams;
 use crate::running::Running;
-use crate::{Environment, EnvironmentSpec, Isolation, Network, Sandbox, StartError, channel};
+use crate::{
+    Environment, EnvironmentSpec, InitReport, Isolation, Kept, Network, Origin, Sandbox, StartError,
+};
 
 /// Longest wait for the helper to make an environment: it takes milliseconds.
 const SETUP_MAX: Duration = Duration::from_secs(20);
-
-/// Longest id: the name of a host and of a directory.
-const ID_CHARS_MAX: usize = 64;
 
 #[derive(Debug, Clone)]
 pub struct NsConfig {
@@ -44,6 +43,13 @@ pub struct NsConfig {
     pub helper: PathBuf,
     /// Where Kiln's own API listens, for environments that may reach it.
     pub endpoint: Option<SocketAddr>,
+    /// Most sandboxes without a function that are kept ready for each [`Network`]; how many there
+    /// are follows from recent demand. 0: each is made when it is needed.
+    pub sandboxes_max: usize,
+    /// Most [`Waiting`](crate::Waiting) processes at a time. 0: none.
+    pub waiting_max: usize,
+    /// What sandboxes are ready for before anybody asks.
+    pub ready_for: Option<Network>,
 }
 
 impl Default for NsConfig {
@@ -51,6 +57,9 @@ impl Default for NsConfig {
         NsConfig {
             helper: PathBuf::from("/proc/self/exe"),
             endpoint: None,
+            sandboxes_max: 0,
+            waiting_max: 0,
+            ready_for: None,
         }
     }
 }
@@ -80,6 +89,7 @@ struct Namespaces {
     /// Replaced when the helper died.
     link: tokio::sync::Mutex<Arc<Link>>,
     hello: std::sync::Mutex<Hello>,
+    pool: Arc<Pool>,
 }
 
 /// Starts the helper and finds out what this host can do.
@@ -89,12 +99,32 @@ struct Namespaces {
 /// [`Sandbox::isolation`] names them.
 pub async fn open(config: NsConfig, tasks: &Tasks) -> Result<Arc<dyn Sandbox>, OpenError> {
     let (link, hello) = Link::open(&config.helper, tasks).await?;
-    Ok(Arc::new(Namespaces {
+    let first = config.ready_for.map(|network| reach(&config, network));
+    let clock = tasks.clock().clone();
+    let pool = Arc::new(Pool::new(
+        config.sandboxes_max,
+        config.waiting_max,
+        first.filter(|reach| !reach.full || hello.full_network),
+        clock,
+    ));
+    let namespaces = Arc::new(Namespaces {
         config,
         tasks: tasks.clone(),
         link: tokio::sync::Mutex::new(link),
         hello: std::sync::Mutex::new(hello),
-    }))
+        pool,
+    });
+    if namespaces.pool.is_on() {
+        tasks.add(Keeper::of(&namespaces));
+    }
+    Ok(namespaces)
+}
+
+fn reach(config: &NsConfig, network: Network) -> Reach {
+    Reach {
+        kiln: config.endpoint.is_some() && network != Network::None,
+        full: network == Network::Full,
+    }
 }
 
 fn backend(error: impl std::fmt::Display) -> StartError {
@@ -122,7 +152,8 @@ impl Namespaces {
     }
 
     /// Starts serving the listeners of a new environment.
-    fn serve(&self, made: &mut Made, reach: Reach) -> Result<SessionHandle, StartError> {
+    fn serve(&self, made: &mut Made) -> Result<SessionHandle, StartError> {
+        let reach = made.reach;
         let mut fds = std::mem::take(&mut made.listeners).into_iter();
         let mut next = || fds.next().ok_or_else(|| backend("a listener is missing"));
         let tcp = |fd: OwnedFd| TcpListener::from_std(fd.into()).map_err(backend);
@@ -145,120 +176,89 @@ impl Namespaces {
         Ok(handle)
     }
 
-    /// Asks the helper, and once more another one if it died over that or just before.
-    async fn ask_helper(
-        &self,
-        start: &Start,
-        ends: [&OwnedFd; 3],
-    ) -> Result<(Arc<Link>, u32, OwnedFd), StartError> {
+    /// Makes a sandbox without a function, or a program in it that waits for one.
+    async fn prepare(&self, reach: Reach, wait: Option<&Order>) -> Result<Prepared, Failed> {
+        let link = self.link().await?;
+        let id = format!("ready-{}", self.tasks.ids().hex(8));
+        let asked = Asked::of(&link, &id, reach).await?;
+        match wait {
+            None => asked.made(&self.hello().cgroups, &self.tasks).await,
+            Some(order) => {
+                asked.order(order).await?;
+                let prepared = asked.made(&self.hello().cgroups, &self.tasks).await?;
+                prepared.waits(order).await
+            }
+        }
+    }
+
+    /// Has the environment made; returns once its runtime runs.
+    async fn make(&self, spec: &EnvironmentSpec, reach: Reach) -> Result<Made, StartError> {
+        let order = Order::run(spec)?;
+        if let Some(made) = self.hand_over(spec, reach).await? {
+            return Ok(made);
+        }
+        if let Some(prepared) = self.pool.sandbox(reach) {
+            match prepared.becomes(&order, Origin::Ready).await {
+                Ok(made) => return Ok(made),
+                Err(Failed::Start(error)) => return Err(error),
+                Err(lost) => tracing::debug!(%lost, "a ready sandbox was not"),
+            }
+        }
         for _ in 0..2 {
             let link = self.link().await?;
-            match link.start(start, ends).await {
-                Ok((pid, pidfd)) => return Ok((link, pid, pidfd)),
-                Err(Refusal::Refused(reason)) => return Err(StartError::Backend(reason)),
-                Err(Refusal::Died) => link.died().await,
+            match self.make_now(&link, &spec.id, &order, reach).await {
+                Ok(made) => return Ok(made),
+                Err(Failed::HelperDied) => link.died().await,
+                Err(failed) => return Err(failed.into_error()),
             }
         }
         Err(backend("the sandbox helper died twice"))
     }
 
-    /// Has the environment made; returns once its runtime runs.
-    async fn make(&self, start: Start) -> Result<Made, StartError> {
-        let id = start.id.clone();
-        let path = start.argv.first().cloned().unwrap_or_default();
-        let (text, text_end) = pipe().map_err(backend)?;
-        let (framed, framed_end) = pipe().map_err(backend)?;
-        let (socket, socket_end) = channel::pair().map_err(backend)?;
-        rustix::io::ioctl_fionbio(&socket, true).map_err(backend)?;
-        let ends = [&text_end, &framed_end, &socket_end];
-        let (link, pid, pidfd) = self.ask_helper(&start, ends).await?;
-        drop((text_end, framed_end, socket_end));
-        let hello = self.hello();
-        let mut body = Body::new(id, link, pid, pidfd, socket, &hello.cgroups, &self.tasks)?;
-        match body.first_word().await {
-            Ok((FromInit::Started, fds)) => {
-                let mut fds = fds.into_iter();
-                body.meter_tmp(fds.next());
-                Ok(Made {
-                    body,
-                    text,
-                    framed,
-                    listeners: fds.collect(),
-                })
-            }
-            Ok((other, _)) => {
-                body.finish().await;
-                Err(not_started(other, path))
-            }
-            Err(error) => {
-                body.finish().await;
-                Err(error)
+    async fn make_now(
+        &self,
+        link: &Arc<Link>,
+        id: &str,
+        order: &Order,
+        reach: Reach,
+    ) -> Result<Made, Failed> {
+        let asked = Asked::of(link, id, reach).await?;
+        asked.order(order).await?;
+        let prepared = asked.made(&self.hello().cgroups, &self.tasks).await?;
+        prepared.runs(order, Origin::New).await
+    }
+
+    /// Makes the function of a process that waits for one, if there is one.
+    async fn hand_over(
+        &self,
+        spec: &EnvironmentSpec,
+        reach: Reach,
+    ) -> Result<Option<Made>, StartError> {
+        let Some(waiting) = &spec.waiting else {
+            return Ok(None);
+        };
+        let Some(order) = Order::hand_over(spec, waiting)? else {
+            return Ok(None);
+        };
+        let Some(prepared) = self.pool.waiting(waiting, reach) else {
+            return Ok(None);
+        };
+        prepared.forget_output();
+        match prepared.becomes(&order, Origin::Waiting).await {
+            Ok(made) => Ok(Some(made)),
+            Err(failed) => {
+                // The start from the beginning finds out whether it is the function's fault.
+                tracing::debug!(key = %waiting.key, %failed, "a waiting process was of no use");
+                Ok(None)
             }
         }
     }
 }
 
-struct Made {
-    body: Body,
-    text: OwnedFd,
-    framed: OwnedFd,
-    listeners: Vec<OwnedFd>,
-}
-
-/// What an environment says that could not start its program.
-fn not_started(said: FromInit, path: String) -> StartError {
-    let text = |errno| {
-        let full = std::io::Error::from_raw_os_error(errno).to_string();
-        let words = full.split(" (os error").next().unwrap_or_default();
-        words.to_lowercase()
-    };
-    match said {
-        FromInit::BadEntrypoint { errno } => StartError::BadEntrypoint {
-            path,
-            reason: text(errno),
-        },
-        FromInit::Failed { step, errno } => {
-            StartError::Backend(format!("cannot {step}: {}", text(errno)))
-        }
-        other => StartError::Backend(format!("unexpected {other:?}")),
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        self.pool.shut();
     }
-}
-
-/// Takes the spec apart; refuses what could not be a file or host name.
-fn start_of(spec: &EnvironmentSpec, reach: Reach) -> Result<Start, StartError> {
-    let id_is_fine = (1..=ID_CHARS_MAX).contains(&spec.id.len())
-        && spec
-            .id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
-    if !id_is_fine {
-        return Err(backend(format!("{:?} cannot name an environment", spec.id)));
-    }
-    let mut seen = BTreeSet::new();
-    if let Some(twice) = spec.mounts.iter().find(|m| !seen.insert(&m.inside)) {
-        return Err(backend(format!("two mounts at {}", twice.inside.display())));
-    }
-    let own = [
-        format!("AWS_LAMBDA_RUNTIME_API={LINK_LOCAL}:{RUNTIME_API_PORT}"),
-        format!("_LAMBDA_TELEMETRY_LOG_FD={FRAMED_FD}"),
-    ];
-    let given = spec
-        .env
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    Ok(Start {
-        id: spec.id.clone(),
-        argv: spec.argv.clone(),
-        env: given.chain(own).collect(),
-        mounts: spec
-            .mounts
-            .iter()
-            .map(|m| (m.host.clone(), m.inside.clone()))
-            .collect(),
-        memory_bytes: spec.memory.bytes(),
-        tmp_bytes: spec.ephemeral.bytes(),
-        reach,
-    })
 }
 
 #[async_trait]
@@ -275,28 +275,35 @@ impl Sandbox for Namespaces {
     async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError> {
         let clock = self.tasks.clock().clone();
         let begin = clock.monotonic();
-        let reach = Reach {
-            kiln: self.config.endpoint.is_some() && spec.network != Network::None,
-            full: spec.network == Network::Full,
-        };
+        let reach = reach(&self.config, spec.network);
         if reach.full && !self.hello().full_network {
             return Err(backend("this host cannot give functions the full network"));
         }
-        let start = start_of(&spec, reach)?;
-        let made = clock.timeout(SETUP_MAX, self.make(start)).await;
+        let starting = self.pool.starting();
+        let made = clock.timeout(SETUP_MAX, self.make(&spec, reach)).await;
         let mut made = made.map_err(|_| backend("making the environment took too long"))??;
         let started = clock.monotonic();
-        let handle = self.serve(&mut made, reach)?;
+        let handle = self.serve(&mut made)?;
         made.body.limit_to(spec.memory);
         let streams = Streams::new(made.text, made.framed, spec.output.clone(), clock.clone())
             .map_err(backend)?;
-        let times = (started, started.since(begin));
-        let body = Box::new(made.body);
-        let running = Running::begin(body, handle, streams, clock, times, spec.init_limit).await?;
+        let init = InitReport {
+            duration: Duration::ZERO,
+            setup: started.since(begin),
+            origin: made.origin,
+        };
+        let (body, limit) = (Box::new(made.body), spec.init_limit);
+        let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
+        drop(starting);
         Ok(Box::new(running))
     }
 
+    fn kept(&self) -> Kept {
+        self.pool.kept()
+    }
+
     async fn shutdown(&self, grace: Duration) {
+        self.pool.shut();
         let link = self.link.lock().await;
         link.close(grace).await;
     }

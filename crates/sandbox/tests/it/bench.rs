@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use model::{Call, Concluded, EphemeralStorage, Memory, RequestId};
 use sandbox::{
-    Answer, Environment, EnvironmentSpec, Mount, Network, Output, OutputLine, Sandbox, StartError,
-    ns, process,
+    Answer, Environment, EnvironmentSpec, Kept, Mount, Network, Output, OutputLine, Sandbox,
+    StartError, ns, process,
 };
 use tasks::{Clock, Ids, Tasks};
 use tempfile::TempDir;
@@ -77,13 +77,32 @@ fn bench(sandbox: Arc<dyn Sandbox>, tasks: Tasks) -> Bench {
     }
 }
 
-/// `None`, with the reason printed, on a host that cannot make namespaces.
+/// `None`, with the reason printed, on a host that cannot make namespaces. Nothing is kept ready.
 pub(crate) async fn namespaces(endpoint: Option<SocketAddr>) -> Option<Bench> {
-    let tasks = tasks();
-    let config = ns::NsConfig {
+    open(ns::NsConfig {
         helper: probe(),
         endpoint,
-    };
+        ..ns::NsConfig::default()
+    })
+    .await
+}
+
+/// The same with sandboxes and waiting processes kept ready, the first of them by now.
+pub(crate) async fn pooled() -> Option<Bench> {
+    let bench = open(ns::NsConfig {
+        helper: probe(),
+        sandboxes_max: 4,
+        waiting_max: 2,
+        ready_for: Some(Network::None),
+        ..ns::NsConfig::default()
+    })
+    .await?;
+    bench.keeps(|kept| kept.sandboxes == 2).await;
+    Some(bench)
+}
+
+async fn open(config: ns::NsConfig) -> Option<Bench> {
+    let tasks = tasks();
     match ns::open(config, &tasks).await {
         Ok(sandbox) => Some(bench(sandbox, tasks)),
         Err(ns::OpenError::Unsupported(why)) => {
@@ -100,6 +119,17 @@ pub(crate) fn processes() -> Bench {
 }
 
 impl Bench {
+    /// Waits until what is kept ready is as wanted.
+    pub(crate) async fn keeps(&self, wanted: impl Fn(Kept) -> bool) {
+        for _ in 0..2_000 {
+            if wanted(self.sandbox.kept()) {
+                return;
+            }
+            self.tasks.clock().sleep(Duration::from_millis(5)).await;
+        }
+        panic!("{:?}", self.sandbox.kept());
+    }
+
     pub(crate) fn spec(&self, args: &[&str]) -> EnvironmentSpec {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let program = ["/var/task/sandbox-probe"];

@@ -5,18 +5,33 @@ use sandbox::{LimitState, Network, StartError};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::bench::{LONG, ask, call, mount, namespaces, told};
+use crate::bench::{Bench, LONG, ask, call, mount, namespaces, told};
 
-/// A test of the `ns` backend; on a host without namespaces it says so and passes.
+/// A test of the `ns` backend, with nothing kept ready and from the pool; on a host without
+/// namespaces it says so and passes.
 macro_rules! in_namespaces {
-    ($(async fn $name:ident($bench:ident: Bench) $body:block)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $name() {
-            let Some($bench) = namespaces(None).await else { return };
+    ($(async fn $name:ident($bench:ident: Bench) $body:block)*) => {
+        $(async fn $name($bench: Bench) {
             $body
             $bench.sandbox.shutdown(LONG).await;
-        }
-    )*};
+        })*
+
+        mod new {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let Some(bench) = crate::bench::namespaces(None).await else { return };
+                super::$name(bench).await;
+            }
+        )*}
+
+        mod ready {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                let Some(bench) = crate::bench::pooled().await else { return };
+                super::$name(bench).await;
+            }
+        )*}
+    };
 }
 
 in_namespaces! {
@@ -396,10 +411,7 @@ fn has_capability(number: u32) -> bool {
 }
 
 /// Starts so many environments at the same time.
-async fn start_together(
-    bench: &crate::bench::Bench,
-    count: usize,
-) -> Vec<Box<dyn sandbox::Environment>> {
+async fn start_together(bench: &Bench, count: usize) -> Vec<Box<dyn sandbox::Environment>> {
     let (send, mut receive) = tokio::sync::mpsc::channel(count);
     for _ in 0..count {
         let (sandbox, spec, send) = (bench.sandbox.clone(), bench.spec(&[]), send.clone());

@@ -1,0 +1,348 @@
+//! A sandbox from the request for it to the function that it becomes, seen from the server.
+
+use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tasks::Tasks;
+use tokio::sync::oneshot;
+
+use super::backend;
+use super::body::Body;
+use super::link::{Answer, Link};
+use crate::channel::{self, ChannelError};
+use crate::helper::{
+    Cgroups, FRAMED_FD, FromInit, Furnish, LINK_LOCAL, Program, RUNTIME_API_PORT, Reach, ToInit,
+    WAIT_FD,
+};
+use crate::output::pipe;
+use crate::{EnvironmentSpec, Mount, Origin, StartError, Waiting};
+
+/// Longest id: the name of a host and of a directory.
+const ID_CHARS_MAX: usize = 64;
+/// Most memory of a program that waits for a function.
+const WAITING_BYTES_MAX: u64 = 256 << 20;
+
+/// Why a sandbox did not become a function.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failed {
+    #[error("the sandbox helper died")]
+    HelperDied,
+    /// Another one may do.
+    #[error("the environment could not be made: it was killed")]
+    Killed,
+    #[error(transparent)]
+    Start(#[from] StartError),
+}
+
+impl Failed {
+    pub(super) fn into_error(self) -> StartError {
+        match self {
+            Failed::Start(error) => error,
+            other => backend(other),
+        }
+    }
+
+    fn of_helper(error: ChannelError) -> Failed {
+        match error {
+            ChannelError::Closed => Failed::HelperDied,
+            other => Failed::Start(backend(other)),
+        }
+    }
+}
+
+/// What a sandbox is told to become.
+pub(super) struct Order {
+    mounts: Vec<(PathBuf, PathBuf)>,
+    memory_bytes: u64,
+    is_function: bool,
+    text: Vec<u8>,
+    /// The program, for the message if it cannot be started.
+    path: String,
+}
+
+impl Order {
+    /// A function by its own program; refuses what could not be a host or file name.
+    pub(super) fn run(spec: &EnvironmentSpec) -> Result<Order, StartError> {
+        check(spec)?;
+        let program = program(&spec.argv, &spec.env, &[]);
+        let tmp_bytes = spec.ephemeral.bytes();
+        Ok(Order {
+            mounts: pairs(&spec.mounts),
+            memory_bytes: spec.memory.bytes(),
+            is_function: true,
+            text: encode(&ToInit::Run { tmp_bytes, program })?,
+            path: spec.argv.first().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// A program that waits for a function.
+    pub(super) fn wait(waiting: &Waiting) -> Result<Order, StartError> {
+        let wait_fd = format!("_KILN_WAIT_FD={WAIT_FD}");
+        let program = program(&waiting.argv, &waiting.env, &[wait_fd]);
+        Ok(Order {
+            mounts: pairs(&waiting.mounts),
+            memory_bytes: WAITING_BYTES_MAX,
+            is_function: false,
+            text: encode(&ToInit::Wait { program })?,
+            path: waiting.argv.first().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// A function by the program of `waiting`. None if that has mounts which the function has not.
+    pub(super) fn hand_over(
+        spec: &EnvironmentSpec,
+        waiting: &Waiting,
+    ) -> Result<Option<Order>, StartError> {
+        check(spec)?;
+        if !waiting.mounts.iter().all(|m| spec.mounts.contains(m)) {
+            return Ok(None);
+        }
+        let missing: Vec<Mount> = spec
+            .mounts
+            .iter()
+            .filter(|m| !waiting.mounts.contains(m))
+            .cloned()
+            .collect();
+        let env = variables(&spec.env).chain(own_variables()).collect();
+        let tmp_bytes = spec.ephemeral.bytes();
+        Ok(Some(Order {
+            mounts: pairs(&missing),
+            memory_bytes: spec.memory.bytes(),
+            is_function: true,
+            text: encode(&ToInit::HandOver { tmp_bytes, env })?,
+            path: spec.argv.first().cloned().unwrap_or_default(),
+        }))
+    }
+}
+
+fn encode(word: &ToInit) -> Result<Vec<u8>, StartError> {
+    channel::encode(word).map_err(backend)
+}
+
+fn pairs(mounts: &[Mount]) -> Vec<(PathBuf, PathBuf)> {
+    let pair = |m: &Mount| (m.host.clone(), m.inside.clone());
+    mounts.iter().map(pair).collect()
+}
+
+fn variables(env: &[(String, String)]) -> impl Iterator<Item = String> {
+    env.iter().map(|(name, value)| format!("{name}={value}"))
+}
+
+fn own_variables() -> [String; 2] {
+    [
+        format!("AWS_LAMBDA_RUNTIME_API={LINK_LOCAL}:{RUNTIME_API_PORT}"),
+        format!("_LAMBDA_TELEMETRY_LOG_FD={FRAMED_FD}"),
+    ]
+}
+
+fn program(argv: &[String], env: &[(String, String)], more: &[String]) -> Program {
+    let env = variables(env).chain(own_variables());
+    Program {
+        argv: argv.to_vec(),
+        env: env.chain(more.iter().cloned()).collect(),
+    }
+}
+
+fn check(spec: &EnvironmentSpec) -> Result<(), StartError> {
+    let id_is_fine = (1..=ID_CHARS_MAX).contains(&spec.id.len())
+        && spec
+            .id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if !id_is_fine {
+        return Err(backend(format!("{:?} cannot name an environment", spec.id)));
+    }
+    let mut seen = BTreeSet::new();
+    match spec.mounts.iter().find(|m| !seen.insert(&m.inside)) {
+        Some(twice) => Err(backend(format!("two mounts at {}", twice.inside.display()))),
+        None => Ok(()),
+    }
+}
+
+/// What the server keeps of every sandbox.
+struct Ends {
+    id: String,
+    link: Arc<Link>,
+    text: OwnedFd,
+    framed: OwnedFd,
+    reach: Reach,
+}
+
+/// A sandbox that the helper was asked for.
+pub(super) struct Asked {
+    ends: Ends,
+    socket: OwnedFd,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Asked {
+    pub(super) async fn of(link: &Arc<Link>, id: &str, reach: Reach) -> Result<Asked, Failed> {
+        let (text, text_end) = pipe().map_err(backend)?;
+        let (framed, framed_end) = pipe().map_err(backend)?;
+        let (socket, socket_end) = channel::pair().map_err(backend)?;
+        rustix::io::ioctl_fionbio(&socket, true).map_err(backend)?;
+        let fds = [&text_end, &framed_end, &socket_end];
+        let answer = link
+            .prepare(id, reach, fds)
+            .await
+            .map_err(Failed::of_helper)?;
+        Ok(Asked {
+            ends: Ends {
+                id: id.to_owned(),
+                link: link.clone(),
+                text,
+                framed,
+                reach,
+            },
+            socket,
+            answer,
+        })
+    }
+
+    /// May be called before it is made: the order waits for it.
+    pub(super) async fn order(&self, order: &Order) -> Result<(), Failed> {
+        give(&self.ends, &self.socket, order).await
+    }
+
+    /// Waits until it is made.
+    pub(super) async fn made(self, cgroups: &Cgroups, tasks: &Tasks) -> Result<Prepared, Failed> {
+        let (pid, pidfd) = match self.answer.await {
+            Ok(answer) => answer.map_err(backend)?,
+            Err(_) => return Err(Failed::HelperDied),
+        };
+        let (id, link) = (self.ends.id.clone(), self.ends.link.clone());
+        let mut body = Body::new(id, link, pid, pidfd, self.socket, cgroups, tasks)?;
+        match word(&mut body, "").await? {
+            (FromInit::Prepared, fds) => {
+                let mut fds = fds.into_iter();
+                body.meter_tmp(fds.next());
+                Ok(Prepared {
+                    ends: self.ends,
+                    body,
+                    listeners: fds.collect(),
+                })
+            }
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+}
+
+async fn give(ends: &Ends, socket: &OwnedFd, order: &Order) -> Result<(), Failed> {
+    let furnish = Furnish {
+        id: ends.id.clone(),
+        mounts: order.mounts.clone(),
+        memory_bytes: order.memory_bytes,
+        is_function: order.is_function,
+    };
+    // The first process reads this after what the helper brings; its socket is empty before.
+    match channel::send_bytes(socket, &order.text, &[]) {
+        // If it could not be made the helper says why.
+        Ok(()) | Err(ChannelError::Closed) => {}
+        Err(error) => return Err(backend(error).into()),
+    }
+    ends.link.furnish(furnish).await.map_err(Failed::of_helper)
+}
+
+fn unexpected(word: &FromInit) -> Failed {
+    Failed::Start(backend(format!("unexpected {word:?}")))
+}
+
+/// The next word of the first process; one that says failure ends the environment. `path`: the
+/// program that it may speak of.
+async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<OwnedFd>), Failed> {
+    let text = |errno| {
+        let full = std::io::Error::from_raw_os_error(errno).to_string();
+        let words = full.split(" (os error").next().unwrap_or_default();
+        words.to_lowercase()
+    };
+    let failed = match body.word().await {
+        Ok((FromInit::BadEntrypoint { errno }, _)) => Failed::Start(StartError::BadEntrypoint {
+            path: path.to_owned(),
+            reason: text(errno),
+        }),
+        Ok((FromInit::Failed { step, errno }, _)) => {
+            Failed::Start(backend(format!("cannot {step}: {}", text(errno))))
+        }
+        Ok((FromInit::Exited { .. }, _)) | Err(ChannelError::Closed) => Failed::Killed,
+        Ok(other) => return Ok(other),
+        Err(error) => Failed::Start(backend(error)),
+    };
+    body.finish().await;
+    Err(failed)
+}
+
+/// A sandbox without a function; or one whose program waits for a function. It is used once: what it
+/// becomes consumes it. Dropping it ends it.
+pub(super) struct Prepared {
+    ends: Ends,
+    body: Body,
+    listeners: Vec<OwnedFd>,
+}
+
+/// A function's environment whose runtime was just started.
+pub(super) struct Made {
+    pub(super) body: Body,
+    pub(super) text: OwnedFd,
+    pub(super) framed: OwnedFd,
+    pub(super) listeners: Vec<OwnedFd>,
+    pub(super) reach: Reach,
+    pub(super) origin: Origin,
+}
+
+impl Prepared {
+    /// False if the helper that holds it died.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.ends.link.is_dead() && self.body.is_silent()
+    }
+
+    /// Makes it the function of the order.
+    pub(super) async fn becomes(self, order: &Order, origin: Origin) -> Result<Made, Failed> {
+        give(&self.ends, self.body.socket(), order).await?;
+        self.runs(order, origin).await
+    }
+
+    /// Waits until it waits for a function.
+    pub(super) async fn waits(mut self, order: &Order) -> Result<Prepared, Failed> {
+        match word(&mut self.body, &order.path).await? {
+            (FromInit::Waiting, _) => Ok(self),
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+
+    /// Waits until the function's runtime runs.
+    pub(super) async fn runs(mut self, order: &Order, origin: Origin) -> Result<Made, Failed> {
+        match word(&mut self.body, &order.path).await? {
+            (FromInit::Started, _) => Ok(Made {
+                body: self.body,
+                text: self.ends.text,
+                framed: self.ends.framed,
+                listeners: self.listeners,
+                reach: self.ends.reach,
+                origin,
+            }),
+            (other, _) => Err(unexpected(&other)),
+        }
+    }
+
+    /// What it printed so far goes nowhere: it had no function.
+    pub(super) fn forget_output(&self) {
+        for pipe in [&self.ends.text, &self.ends.framed] {
+            let mut buffer = [0; 4_096];
+            for _ in 0..FORGOTTEN_READS_MAX {
+                match rustix::io::read(pipe, &mut buffer[..]) {
+                    Ok(n) if n > 0 => tracing::debug!(bytes = n, "printed without a function"),
+                    _ => break,
+                }
+            }
+        }
+    }
+
+    pub(super) async fn end(mut self) {
+        self.body.finish().await;
+    }
+}
+
+/// As much as a pipe holds.
+const FORGOTTEN_READS_MAX: usize = 16;
