@@ -95,6 +95,7 @@ pub(crate) async fn build(
         }))
         .with(logs::service(logs.clone()))
         .with(iam::service(iam))
+        .with(sqs::service(sqs::open(&store, tasks)))
         .with(sts::service());
     Ok(App {
         router: Arc::new(router),

@@ -1,0 +1,141 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wire::Context;
+
+use super::named;
+use super::tags::check_tags;
+use crate::api::{
+    CreateQueueRequest, GetQueueAttributesRequest, GetQueueAttributesResult, GetQueueUrlRequest,
+    QueueRequest, QueueUrlResult, SetQueueAttributesRequest,
+};
+use crate::attributes;
+use crate::engine::{Engine, Queue};
+use crate::fault::Fault;
+use crate::names::{QueueRef, check_new, is_account};
+
+fn own(cx: &Context, name: &str) -> QueueRef {
+    QueueRef {
+        account: cx.account().to_owned(),
+        region: cx.region().to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// [SQS API: CreateQueue]
+pub(crate) async fn create(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: CreateQueueRequest,
+) -> Result<QueueUrlResult, wire::Fault> {
+    let wanted = input.attributes.unwrap_or_default();
+    let tags = input.tags.unwrap_or_default();
+    let is_fifo = attributes::is_fifo(&wanted);
+    check_new(&input.queue_name, is_fifo)?;
+    attributes::check(&wanted, is_fifo)?;
+    check_tags(&tags)?;
+    let at = own(&cx, &input.queue_name);
+    let now = engine.now();
+    let mut queue = Queue {
+        name: at.name.clone(),
+        created_s: now,
+        modified_s: now,
+        attributes: attributes::defaults(is_fifo),
+        tags,
+    };
+    attributes::apply(&mut queue.attributes, &wanted);
+    if !engine.insert(&at, &queue).await? {
+        let found = engine.queue(&at).await?;
+        if let Some(attribute) = attributes::difference(&found.attributes, &wanted) {
+            let attribute = attribute.to_owned();
+            return Err(Fault::QueueNameExists { attribute }.into());
+        }
+    }
+    Ok(QueueUrlResult {
+        queue_url: at.url(cx.host()),
+    })
+}
+
+/// [SQS API: DeleteQueue]
+pub(crate) async fn delete(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: QueueRequest,
+) -> Result<(), wire::Fault> {
+    let at = named(&cx, &input.queue_url)?;
+    engine.queue(&at).await?;
+    Ok(engine.remove(&at).await?)
+}
+
+/// [SQS API: GetQueueUrl]
+pub(crate) async fn url(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: GetQueueUrlRequest,
+) -> Result<QueueUrlResult, wire::Fault> {
+    let at = own(&cx, &input.queue_name);
+    let owner = input.queue_owner_aws_account_id;
+    if owner.is_some_and(|o| !is_account(&o) || o != at.account) {
+        return Err(Fault::QueueDoesNotExist.into());
+    }
+    engine.queue(&at).await?;
+    Ok(QueueUrlResult {
+        queue_url: at.url(cx.host()),
+    })
+}
+
+/// [SQS API: GetQueueAttributes]
+pub(crate) async fn attributes(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: GetQueueAttributesRequest,
+) -> Result<GetQueueAttributesResult, wire::Fault> {
+    let at = named(&cx, &input.queue_url)?;
+    let queue = engine.queue(&at).await?;
+    let names = input.attribute_names.unwrap_or_default();
+    if let Some(name) = names.iter().find(|name| !attributes::is_known(name)) {
+        return Err(Fault::InvalidAttributeName(format!("Unknown Attribute {name}.")).into());
+    }
+    let mut all = told(&at, &queue);
+    all.extend(queue.attributes);
+    if !names.iter().any(|name| name == "All") {
+        all.retain(|name, _| names.contains(name));
+    }
+    Ok(GetQueueAttributesResult { attributes: all })
+}
+
+/// What SQS tells of a queue that nobody set.
+fn told(at: &QueueRef, queue: &Queue) -> BTreeMap<String, String> {
+    // A queue holds no messages before they are built.
+    let none = || "0".to_owned();
+    let pairs = [
+        ("ApproximateNumberOfMessages", none()),
+        ("ApproximateNumberOfMessagesDelayed", none()),
+        ("ApproximateNumberOfMessagesNotVisible", none()),
+        ("CreatedTimestamp", queue.created_s.to_string()),
+        ("LastModifiedTimestamp", queue.modified_s.to_string()),
+        ("QueueArn", at.arn()),
+    ];
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// [SQS API: SetQueueAttributes]
+pub(crate) async fn set_attributes(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: SetQueueAttributesRequest,
+) -> Result<(), wire::Fault> {
+    let at = named(&cx, &input.queue_url)?;
+    let now = engine.now();
+    let changed = engine.change(&at, |queue| {
+        let is_fifo = attributes::is_fifo(&queue.attributes);
+        attributes::check(&input.attributes, is_fifo)?;
+        attributes::apply(&mut queue.attributes, &input.attributes);
+        queue.modified_s = now;
+        Ok(())
+    });
+    Ok(changed.await?)
+}
