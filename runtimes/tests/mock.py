@@ -1,11 +1,14 @@
 """A Runtime API of the simplest kind, and a run of one runtime process against it."""
 
 import base64
+import ctypes
+import fcntl
 import json
 import os
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import threading
 
@@ -155,9 +158,10 @@ def frames(data):
     return found
 
 
-def run(argv, handler, files, events=(None,), env=None, headers=None, framed=False, version="", waiting=False):
+def run(argv, handler, files, events=(None,), env=None, headers=None, framed=False, version="", waiting=False, template=False):
     """Runs `argv` with `files` as its code until all events are answered or it ends. `waiting`: it is
-    started elsewhere and before its function is known, which it learns through a pipe."""
+    started elsewhere and before its function is known, which it learns through a pipe. `template`: it
+    is a fork of an interpreter that was started like this."""
     result = Run()
     api = Api(result, events, headers or {})
     api.start()
@@ -185,17 +189,20 @@ def run(argv, handler, files, events=(None,), env=None, headers=None, framed=Fal
         fds = ()
         if framed:
             read, write = os.pipe()
-            environ["_LAMBDA_TELEMETRY_LOG_FD"] = str(write)
+            environ["_LAMBDA_TELEMETRY_LOG_FD"] = "3" if template else str(write)
             fds = (write,)
         folder, variables = task, environ
         if waiting:
             told, tell = os.pipe()
             folder, variables = "/", {**GENERIC, "_KILN_WAIT_FD": str(told)}
             fds += (told,)
-        process = subprocess.Popen(
-            argv, cwd=folder, env=variables, pass_fds=fds, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )
+        if template:
+            process = Template(argv).fork(task, environ, write if framed else None)
+        else:
+            process = subprocess.Popen(
+                argv, cwd=folder, env=variables, pass_fds=fds, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
         if waiting:
             os.close(told)
             with os.fdopen(tell, "wb") as pipe:
@@ -229,6 +236,97 @@ def wait_for_nothing(argv):
         env = {**GENERIC, "_KILN_WAIT_FD": str(nothing.fileno())}
         done = subprocess.run(argv, env=env, pass_fds=[nothing.fileno()], capture_output=True, timeout=30)
     return done.returncode, done.stdout, done.stderr
+
+
+class Template:
+    """An interpreter that is forked for functions, as the sandbox keeps them."""
+
+    SUBREAPER = 36  # prctl: forks whose parent went become children of this process
+    CHDIR = {"x86_64": 80, "aarch64": 49}[os.uname().machine]
+    CLOSE_RANGE = 436
+
+    def __init__(self, argv):
+        ctypes.CDLL(None).prctl(self.SUBREAPER, 1, 0, 0, 0)
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        out, put = os.pipe()
+        null = os.open(os.devnull, os.O_RDWR)
+        # As in the sandbox: pipes for output, nothing below the control socket that could be given out.
+        high = fcntl.fcntl(theirs.fileno(), fcntl.F_DUPFD, 20)
+        script = (
+            "import os, sys\nfor n in range(3, 6): os.dup2(0, n)\nos.dup2(%d, 6)\n"
+            "os.closerange(7, 100)\nos.environ.pop('LC_CTYPE', None)\nos.execv(sys.argv[1], sys.argv[1:])" % high
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", script, *argv], cwd="/", stdin=null, stdout=put,
+            env={**GENERIC, "_KILN_TEMPLATE_FD": "6"}, pass_fds=(high,),
+        )
+        os.close(high)
+        for fd in (out, put, null):
+            os.close(fd)
+        theirs.close()
+        assert self.control.recv(100) == b'"Ready"'
+
+    def fork(self, task, environ, framed):
+        return Fork(self, task, environ, framed)
+
+    def end(self):
+        self.control.close()
+        assert self.process.wait(30) == 0
+
+
+class Fork:
+    """Looks like a `Popen` of what a template became."""
+
+    def __init__(self, template, task, environ, framed):
+        self.template, self.returncode = template, None
+        reply, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        reply.settimeout(10)
+        variables = os.memfd_create("variables")
+        os.write(variables, b"".join(("%s=%s\0" % item).encode() for item in environ.items()))
+        os.lseek(variables, 0, os.SEEK_SET)
+        self.out, put = os.pipe()
+        self.err, cry = os.pipe()
+        null = os.open(os.devnull, os.O_RDWR)
+        fds = [theirs.fileno(), variables, put, cry, null if framed is None else framed]
+        to_task = {"name": "chdir", "call": template.CHDIR, "args": [{"Bytes": (task + "\0").encode().hex()}], "may": 0}
+        close = {"name": "close", "call": template.CLOSE_RANGE, "args": [6, 2**31 - 1, 0], "may": 0}
+        order = {"before": [], "after": [to_task, close]}
+        socket.send_fds(template.control, [json.dumps(order).encode()], fds)
+        for fd in (variables, put, cry, null):
+            os.close(fd)
+        theirs.close()
+        self.pid = json.loads(reply.recv(1000))["Pid"]
+        assert reply.recv(1000) == b'"Bound"'
+        reply.send(b"1")
+        assert reply.recv(1) == b""
+        reply.close()
+
+    def kill(self):
+        try:
+            os.kill(self.pid, 9)
+        except ProcessLookupError:
+            pass
+
+    def communicate(self, timeout):
+        texts = self.output(timeout)
+        self.template.end()
+        return texts
+
+    def output(self, timeout):
+        texts = {}
+
+        def read(fd):
+            with os.fdopen(fd, "rb") as file:
+                texts[fd] = file.read()
+
+        readers = [threading.Thread(target=read, args=(fd,), daemon=True) for fd in (self.out, self.err)]
+        for reader in readers:
+            reader.start()
+        for reader in readers:
+            reader.join(timeout)
+        _, status = os.waitpid(self.pid, 0)
+        self.returncode = os.waitstatus_to_exitcode(status)
+        return texts[self.out], texts[self.err]
 
 
 def context(custom):

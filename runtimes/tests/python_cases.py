@@ -3,10 +3,64 @@
 import json
 import os
 import subprocess
+import tempfile
+import time
 
 import mock
 
 BASE = {"l.py": "def f(event, context):\n    return event\n"}
+
+
+# What a function could find out about how its interpreter was started.
+FINGERPRINT = """
+import gc, locale, os, signal, site, sys, threading, time, warnings
+def stream(s):
+    return [s.encoding, s.errors, s.line_buffering, s.write_through, s.seekable(), s.isatty(), s.mode, s.name, s.newlines]
+SEEN = {
+    "argv": [sys.argv, sys.orig_argv, sys.executable, sys.prefix],
+    "path": sys.path[1:],
+    "meta": [type(f).__name__ for f in sys.meta_path if type(f).__name__ != "_Watch"] + [len(sys.path_hooks)],
+    "flags": repr(sys.flags), "warnings": repr(warnings.filters),
+    "streams": [stream(s) for s in (sys.stdin, sys.stdout, sys.stderr)],
+    "same streams": [sys.stdout is sys.__stdout__, sys.stdin is sys.__stdin__],
+    "fds": len(os.listdir("/proc/self/fd")), "cwd": os.getcwd() == os.environ["LAMBDA_TASK_ROOT"],
+    "environ": sorted(n for n in os.environ if n != "LC_CTYPE"), "umask": os.umask(0o22),
+    "gc": [gc.isenabled(), gc.get_threshold()],
+    "signals": [repr(signal.getsignal(n)) for n in sorted(signal.valid_signals())],
+    "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+    "locale": [locale.setlocale(locale.LC_ALL), sys.getfilesystemencoding(), locale.getpreferredencoding()],
+    "zone": [time.tzname, time.timezone], "recursion": sys.getrecursionlimit(), "switch": sys.getswitchinterval(),
+    "threads": [t.name for t in threading.enumerate()], "main": threading.current_thread() is threading.main_thread(),
+    "stack": len(__import__("inspect").stack()), "tracing": [sys.gettrace(), sys.getprofile()],
+    "site": [site.ENABLE_USER_SITE], "stdin": os.readlink("/proc/self/fd/0"),
+}
+def f(event, context):
+    return SEEN
+"""
+
+# Prints what must differ from fork to fork, and what it finds of other functions in its memory.
+CHANCE = """
+import json, os, random, re, secrets, ssl, sys, tempfile, time, uuid
+def found():
+    mark, out = b"secret" + b"-of-", set()
+    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as mem:
+        for line in maps:
+            place, rights = line.split()[:2]
+            if "rw" not in rights or "[v" in line:
+                continue
+            begin, end = (int(n, 16) for n in place.split("-"))
+            mem.seek(begin)
+            out.update(re.findall(mark + rb"[0-9]+-(?=[0-9a-f]{16})", mem.read(end - begin)))
+    return sorted(s.decode() for s in out)
+print(json.dumps({
+    "key": os.environ["KEY"], "time": time.time(), "secrets": found(),
+    "random": random.random(), "system": random.SystemRandom().random(), "urandom": os.urandom(8).hex(),
+    "uuid1": str(uuid.uuid1()), "uuid4": str(uuid.uuid4()), "token": secrets.token_hex(8),
+    "ssl": ssl.RAND_bytes(8).hex(), "name": next(tempfile._get_candidate_names()),
+}))
+sys.stdout.flush()
+os._exit(0)
+"""
 
 
 def one(body):
@@ -16,12 +70,14 @@ def one(body):
 
 
 class Cases:
-    def __init__(self, python, version):
+    def __init__(self, python, version, template=False):
         self.python = python
         self.version = version
+        self.template = template
 
     def run(self, bootstrap, handler="l.f", files=None, **kwargs):
         kwargs.setdefault("version", "AWS_Lambda_python" + ".".join(map(str, self.version)))
+        kwargs.setdefault("template", self.template)
         return mock.run([self.python, bootstrap], handler, files or BASE, **kwargs)
 
     def any_json_goes_in_and_out(self, b):
@@ -242,6 +298,8 @@ class Cases:
         assert [kind for kind, _ in run.frames] == [0xA55A0016] * 2, run.frames
 
     def nothing_heavy_is_imported_for_the_function(self, b):
+        if self.template:
+            return  # it has what it has at no cost
         files = {"l.py": "import sys\nSEEN = list(sys.modules)\ndef f(e, c): return SEEN\n"}
         seen = self.run(b, files=files).answer()[1]
         command = [self.python, "-c", "import sys; print(*sys.modules)"]
@@ -249,6 +307,50 @@ class Cases:
         heavy = {"json", "re", "logging", "socket", "http", "traceback", "enum"} & set(seen)
         heavy -= set(bare)
         assert not heavy, heavy
+
+    def a_fork_is_like_a_start_of_its_own(self, b):
+        seen = [
+            self.run(b, files={"l.py": FINGERPRINT}, template=template, framed=True).answer()[1]
+            for template in (False, True)
+        ]
+        for name in seen[0]:
+            assert seen[0][name] == seen[1][name], (name, seen[0][name], seen[1][name])
+
+    def a_module_of_the_function_wins_over_one_that_is_loaded(self, b):
+        files = {
+            "uuid.py": "OWN = 'uuid'\n",
+            "queue/__init__.py": "OWN = 'queue'\n",
+            "l.py": "import logging, queue, uuid\n"
+            "def f(e, c):\n    logging.error('x')\n    return [uuid.OWN, queue.OWN]\n",
+        }
+        run = self.run(b, files=files)
+        assert run.answer() == ("response", ["uuid", "queue"]), run.answers
+        assert run.stdout.startswith("[ERROR]\t"), run.stdout
+
+    def forks_share_neither_chance_nor_variables_nor_time(self, b):
+        """S10. KILN_FORKS=10000 for the whole of it."""
+        if not self.template:
+            return
+        template = mock.Template([self.python, b])
+        seen = {}
+        with tempfile.TemporaryDirectory() as task:
+            with open(os.path.join(task, "l.py"), "w") as file:
+                file.write(CHANCE)
+            for n in range(int(os.environ.get("KILN_FORKS", "40"))):
+                secret = "secret-of-%d-" % n + os.urandom(8).hex()
+                before = time.time()
+                environ = {"LAMBDA_TASK_ROOT": task, "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9", "_HANDLER": "l.f"}
+                fork = template.fork(task, {**environ, "KEY": secret}, None)
+                out, err = fork.output(10)
+                assert fork.returncode == 0, (out, err)
+                told = json.loads(out)
+                assert told.pop("key") == secret
+                assert before - 0.1 <= told.pop("time") <= time.time() + 0.1
+                assert told.pop("secrets") == ["secret-of-%d-" % n], told
+                for name, value in told.items():
+                    assert value not in seen.setdefault(name, set()), (n, name, value)
+                    seen[name].add(value)
+        template.end()
 
     def snapshot_hooks_run_around_the_restore(self, b):
         env = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}

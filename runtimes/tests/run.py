@@ -68,7 +68,9 @@ def main():
     for path in args.python or ([] if some else pythons()):
         from python_cases import Cases
 
-        suites.append((Cases(path, version(path)), HERE.parent / "python" / "bootstrap.py", path))
+        for template in (False, True)[: 1 + (version(path) >= (3, 9))]:
+            suite = Cases(path, version(path), template)
+            suites.append((suite, HERE.parent / "python" / "bootstrap.py", path))
     for path in args.node or ([] if some else nodes()):
         from nodejs_cases import Cases
 

@@ -20,9 +20,14 @@ tenant_id = None
 
 def main():
     environ = os.environ
+    template = environ.get("_KILN_TEMPLATE_FD")
+    if template is not None:
+        from kiln_runtime.template import wait
+
+        wait(int(template), _own_path)
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
-    _set_path(environ)
+    sys.path[:0] = _own_path(environ)
     if sys.version_info < (3, 12) and environ.get("LC_CTYPE") == "C.UTF-8":
         # Python sets it when the host lacks the locale of LANG; the older images have that.
         del environ["LC_CTYPE"]
@@ -40,12 +45,11 @@ def main():
     _serve(handler, client, sink, environ)
 
 
-def _set_path(environ):
-    """The function's own code first, then layers, then this runtime, then the standard library."""
+def _own_path(environ):
+    """The function's own code first, then layers; then come this runtime and the standard library."""
     task = environ.get("LAMBDA_TASK_ROOT", "/var/task")
     version = "python%d.%d" % sys.version_info[:2]
-    first = [task, "/opt/python/lib/%s/site-packages" % version, "/opt/python"]
-    sys.path[:0] = first
+    return [task, "/opt/python/lib/%s/site-packages" % version, "/opt/python"]
 
 
 def _load(name, client, sink):

@@ -23,6 +23,7 @@ static PYTHON: Files = files!(
     "kiln_runtime/context.py", "kiln_runtime/encoder.py", "kiln_runtime/fault.py",
     "kiln_runtime/handler.py", "kiln_runtime/logs.py", "kiln_runtime/output.py",
     "kiln_runtime/report.py", "kiln_runtime/result.py", "kiln_runtime/snapshot.py",
+    "kiln_runtime/template.py",
 );
 static NODE_JS: Files = files!(
     "nodejs": "index.cjs", "client.cjs", "errors.cjs", "handler.cjs", "loop.cjs", "output.cjs",
