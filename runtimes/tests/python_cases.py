@@ -17,7 +17,7 @@ import gc, locale, os, signal, site, sys, threading, time, warnings
 def stream(s):
     return [s.encoding, s.errors, s.line_buffering, s.write_through, s.seekable(), s.isatty(), s.mode, s.name, s.newlines]
 SEEN = {
-    "argv": [sys.argv, sys.orig_argv, sys.executable, sys.prefix],
+    "argv": [sys.argv, getattr(sys, "orig_argv", None), sys.executable, sys.prefix],
     "path": sys.path[1:],
     "meta": [type(f).__name__ for f in sys.meta_path if type(f).__name__ != "_Watch"] + [len(sys.path_hooks)],
     "flags": repr(sys.flags), "warnings": repr(warnings.filters),
