@@ -43,21 +43,21 @@ pub(crate) async fn drive(stream: TcpStream, shared: &Shared) {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(crate) enum Flow {
     Continue,
     Close,
 }
 
-struct Connection<'a> {
+pub(crate) struct Connection<'a> {
     half: OwnedReadHalf,
-    outlet: Arc<Outlet>,
+    pub(crate) outlet: Arc<Outlet>,
     /// What has arrived and is not yet understood.
     buffer: BytesMut,
-    shared: &'a Shared,
+    pub(crate) shared: &'a Shared,
 }
 
 /// How a request body ended.
-enum BodyEnd {
+pub(crate) enum BodyEnd {
     Whole(Bytes, Trailers),
     TooLarge,
     /// The connection ended first, or the framing broke.
@@ -97,6 +97,7 @@ impl Connection<'_> {
                 self.refuse(&head, answer).await?
             }
             Route::Ping => self.refuse(&head, Answer::Pong).await?,
+            Route::Extension(what) => self.extension(*what, &head).await?,
             Route::NotFound => self.refuse(&head, Answer::NotFound).await?,
             Route::WrongMethod => self.refuse(&head, Answer::WrongMethod).await?,
         };
@@ -143,7 +144,7 @@ impl Connection<'_> {
     }
 
     /// Reads a body and forgets it.
-    async fn discard(&mut self, head: &Head) -> io::Result<Flow> {
+    pub(crate) async fn discard(&mut self, head: &Head) -> io::Result<Flow> {
         if head.length == Length::Fixed(0) {
             return Ok(Flow::Continue);
         }
@@ -170,7 +171,7 @@ impl Connection<'_> {
     /// Waits until somebody has written an event to this connection.
     ///
     /// Usually the first sign of that is the runtime's next request.
-    async fn wait_for_event(&mut self) -> io::Result<Flow> {
+    pub(crate) async fn wait_for_event(&mut self) -> io::Result<Flow> {
         loop {
             let is_open = self.buffer.len() < AHEAD_BYTES_MAX;
             self.buffer.reserve(READ_BYTES);
@@ -310,6 +311,18 @@ impl Connection<'_> {
             }
         }
         self.body(decoder, too_large).await
+    }
+
+    /// Reads a body of at most `max` bytes.
+    pub(crate) async fn short_body(
+        &mut self,
+        head: &Head,
+        max: usize,
+    ) -> io::Result<(BodyEnd, Flow)> {
+        if head.expects_continue {
+            self.outlet.send(Bytes::from_static(CONTINUE)).await?;
+        }
+        self.body(Decoder::new(head.length, max), || {}).await
     }
 
     async fn body(

@@ -9,6 +9,8 @@
 //!          └── session ◀── connection ◀── socket          route    request heads (pure)
 //!                                                         body     request bodies (pure)
 //!                                                         stream   responses in pieces
+//!                                        extension  the Extensions API
+//!                                        telemetry  the Telemetry and Logs APIs
 //! ```
 //!
 //! The HTTP is our own because an event is written from the task that has it, straight to the
@@ -17,11 +19,18 @@
 mod answer;
 mod body;
 mod connection;
+mod extension;
+mod extension_connection;
 mod outlet;
 mod route;
 mod session;
 mod state;
 mod stream;
+mod telemetry;
 
+pub use extension::{Events, Extension, Facts, Function, Host, Standing};
 pub use session::{InitEnd, Reply, Session, SessionHandle};
 pub use stream::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};
+pub use telemetry::{
+    Api, Buffering, Category, Destination, Due, Subscriber, Subscription, Telemetry,
+};

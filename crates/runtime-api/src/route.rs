@@ -2,6 +2,9 @@
 
 use httparse::{EMPTY_HEADER, Status};
 
+use crate::extension::GiveUp;
+use crate::telemetry::Api;
+
 /// Longest request head. `Lambda-Runtime-Function-XRay-Error-Cause` alone may take 1 MiB.
 /// [Lambda Runtime API]
 pub(crate) const HEAD_BYTES_MAX: usize = (1 << 20) + (64 << 10);
@@ -24,6 +27,20 @@ pub(crate) struct Head {
     pub content_type: Option<String>,
     /// The content type is `application/vnd.aws.lambda.error.cause+json`.
     pub has_cause: bool,
+    pub extension: ExtensionHead,
+}
+
+/// The headers of the Extensions API.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct ExtensionHead {
+    /// `Lambda-Extension-Name`
+    pub name: Option<String>,
+    /// `Lambda-Extension-Identifier`
+    pub identifier: Option<String>,
+    /// `Lambda-Extension-Function-Error-Type`
+    pub error_type: Option<String>,
+    /// `Lambda-Extension-Accept-Feature`
+    pub features: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -34,8 +51,18 @@ pub(crate) enum Route {
     RestoreNext,
     RestoreError,
     Ping,
+    Extension(ExtensionRoute),
     NotFound,
     WrongMethod,
+}
+
+/// What an extension asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExtensionRoute {
+    Register,
+    Next,
+    GiveUp(GiveUp),
+    Subscribe(Api),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,13 +144,14 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, BadRequest> {
         invocation: fields.invocation,
         content_type: fields.content_type,
         has_cause: fields.has_cause,
+        extension: fields.extension,
     })
 }
 
 fn route(method: &str, target: &str) -> Route {
     let path = target.split('?').next().unwrap_or_default();
     let Some(path) = path.strip_prefix("/2018-06-01") else {
-        return Route::NotFound;
+        return extension(method, path);
     };
     let (wanted, route) = match path {
         "/runtime/invocation/next" => ("GET", Route::Next),
@@ -143,6 +171,23 @@ fn route(method: &str, target: &str) -> Route {
     }
 }
 
+fn extension(method: &str, path: &str) -> Route {
+    let (wanted, route) = match path {
+        "/2020-01-01/extension/register" => ("POST", ExtensionRoute::Register),
+        "/2020-01-01/extension/event/next" => ("GET", ExtensionRoute::Next),
+        "/2020-01-01/extension/init/error" => ("POST", ExtensionRoute::GiveUp(GiveUp::Init)),
+        "/2020-01-01/extension/exit/error" => ("POST", ExtensionRoute::GiveUp(GiveUp::Exit)),
+        "/2022-07-01/telemetry" => ("PUT", ExtensionRoute::Subscribe(Api::Telemetry)),
+        "/2020-08-15/logs" => ("PUT", ExtensionRoute::Subscribe(Api::Logs)),
+        _ => return Route::NotFound,
+    };
+    if method == wanted {
+        Route::Extension(route)
+    } else {
+        Route::WrongMethod
+    }
+}
+
 fn invocation(path: &str) -> Option<Route> {
     let (id, tail) = path.strip_prefix("/runtime/invocation/")?.split_once('/')?;
     let post = match tail {
@@ -151,6 +196,23 @@ fn invocation(path: &str) -> Option<Route> {
         _ => return None,
     };
     Some(Route::Post(post, id.to_owned()))
+}
+
+impl ExtensionHead {
+    fn field(&mut self, header: &str) -> Option<&mut Option<String>> {
+        const PREFIX: &str = "lambda-extension-";
+        let (prefix, name) = header.split_at_checked(PREFIX.len())?;
+        if !prefix.eq_ignore_ascii_case(PREFIX) {
+            return None;
+        }
+        match name.to_ascii_lowercase().as_str() {
+            "name" => Some(&mut self.name),
+            "identifier" => Some(&mut self.identifier),
+            "function-error-type" => Some(&mut self.error_type),
+            "accept-feature" => Some(&mut self.features),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -164,6 +226,7 @@ struct Fields {
     invocation: Option<String>,
     content_type: Option<String>,
     has_cause: bool,
+    extension: ExtensionHead,
 }
 
 impl Fields {
@@ -198,6 +261,8 @@ impl Fields {
             self.invocation = Some(String::from_utf8_lossy(value).into_owned());
         } else if is("content-type") {
             self.has_cause = value == b"application/vnd.aws.lambda.error.cause+json";
+        } else if let Some(field) = self.extension.field(header.name) {
+            *field = Some(String::from_utf8_lossy(value).into_owned());
         }
         Ok(())
     }
@@ -262,6 +327,28 @@ mod tests {
                 "GET /2018-06-01/runtime/invocation/x/other",
                 Route::NotFound,
             ),
+            (
+                "POST /2020-01-01/extension/register",
+                Route::Extension(ExtensionRoute::Register),
+            ),
+            (
+                "GET /2020-01-01/extension/event/next",
+                Route::Extension(ExtensionRoute::Next),
+            ),
+            (
+                "POST /2020-01-01/extension/exit/error",
+                Route::Extension(ExtensionRoute::GiveUp(GiveUp::Exit)),
+            ),
+            (
+                "PUT /2022-07-01/telemetry",
+                Route::Extension(ExtensionRoute::Subscribe(Api::Telemetry)),
+            ),
+            (
+                "PUT /2020-08-15/logs",
+                Route::Extension(ExtensionRoute::Subscribe(Api::Logs)),
+            ),
+            ("POST /2022-07-01/telemetry", Route::WrongMethod),
+            ("POST /2020-01-01/extension/other", Route::NotFound),
             ("GET /2018-06-01", Route::NotFound),
             ("GET /", Route::NotFound),
         ] {

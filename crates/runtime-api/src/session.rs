@@ -11,12 +11,14 @@ use tokio::sync::Notify;
 
 use crate::answer;
 use crate::connection;
+use crate::extension::{Desk, Extension, Facts, Standing};
 use crate::outlet::{Delivery, Outlet};
 use crate::state::{Attempt, Event, Refusal, State};
 use crate::stream::ResponseWriter;
 
-/// Most connections of one environment at a time; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 8;
+/// Most connections of one environment at a time; further ones wait to be accepted. Each of ten
+/// extensions holds one in `/event/next`.
+const CONNECTIONS_MAX: usize = 32;
 
 /// How the init phase ended, as far as the runtime said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum InitEnd {
     Ready,
     /// The runtime posted to `/runtime/init/error`.
     Failed(FunctionError),
+    /// An extension gave up or ended.
+    Extension(Extension),
 }
 
 /// How one invocation ended, as far as the runtime said.
@@ -54,7 +58,15 @@ pub struct SessionHandle {
 impl Session {
     /// The session is driven by [`Session::serve`]; the caller spawns that.
     pub fn new() -> (Session, SessionHandle) {
-        let shared = Arc::new(Shared::default());
+        Session::with(Facts::default())
+    }
+
+    /// The same for an environment whose function may have extensions.
+    pub fn with(facts: Facts) -> (Session, SessionHandle) {
+        let shared = Arc::new(Shared {
+            extensions: Desk::new(facts),
+            ..Shared::default()
+        });
         let handle = SessionHandle {
             shared: shared.clone(),
         };
@@ -62,7 +74,7 @@ impl Session {
     }
 
     /// Accepts connections and answers them; ends when the handle is dropped. One environment may
-    /// hold at most 8 connections.
+    /// hold at most 32 connections.
     pub async fn serve(self, listener: TcpListener) {
         let mut connections = FuturesUnordered::new();
         let mut accepts = true;
@@ -86,14 +98,77 @@ impl Session {
 }
 
 impl SessionHandle {
-    /// Waits for the runtime's first `/next` or `/init/error`. Cancel-safe.
+    /// Waits for the runtime's first `/next` and that of every extension, or for the first that
+    /// fails. Cancel-safe.
     pub async fn init_end(&mut self) -> InitEnd {
-        loop {
-            if let Some(end) = self.shared.lock().init.clone() {
-                return end;
+        let shared = self.shared.clone();
+        let ended = async {
+            loop {
+                match shared.lock().init.clone() {
+                    Some(InitEnd::Ready) if !shared.extensions.is_ready() => {}
+                    Some(end) => return end,
+                    None => {}
+                }
+                shared.changed.notified().await;
             }
-            self.shared.changed.notified().await;
+        };
+        tokio::select! {
+            biased;
+            extension = shared.extensions.failure() => InitEnd::Extension(extension),
+            end = ended => end,
         }
+    }
+
+    /// Waits until every external extension has registered, or one has failed. Cancel-safe.
+    pub async fn registered(&mut self) -> Result<(), Extension> {
+        let shared = self.shared.clone();
+        let complete = async {
+            while !shared.extensions.is_complete() {
+                shared.changed.notified().await;
+            }
+        };
+        tokio::select! {
+            biased;
+            extension = shared.extensions.failure() => Err(extension),
+            () = complete => Ok(()),
+        }
+    }
+
+    /// Ends the time in which extensions may register and subscribe.
+    pub fn close_registration(&mut self) {
+        self.shared.extensions.close();
+    }
+
+    /// Whether the environment has extensions, of either kind.
+    #[must_use]
+    pub fn has_extensions(&self) -> bool {
+        self.shared.extensions.is_used()
+    }
+
+    #[must_use]
+    pub fn extensions(&self) -> Vec<Extension> {
+        self.shared.extensions.all()
+    }
+
+    /// Waits for an extension that gives up or whose process ends. Cancel-safe.
+    pub async fn extension_failure(&mut self) -> Extension {
+        self.shared.extensions.failure().await
+    }
+
+    /// The process of an external extension ended; gives where it stood.
+    pub fn extension_exited(&mut self, name: &str) -> Standing {
+        self.shared.extensions.exited(name)
+    }
+
+    /// The process of an external extension could not be started.
+    pub fn extension_not_launched(&mut self, name: &str, why: &str) {
+        self.shared.extensions.not_launched(name, why);
+    }
+
+    /// Tells the extensions that asked for it that the environment ends, and why: `spindown`,
+    /// `timeout` or `failure`. Gives their names.
+    pub fn shut_down(&mut self, reason: &str, deadline_unix_ms: i64) -> Vec<String> {
+        self.shared.extensions.shut_down(reason, deadline_unix_ms)
     }
 
     /// Hands the call to the waiting (or next) `/next` and waits for its answer. The caller bounds
@@ -114,8 +189,15 @@ impl SessionHandle {
 
     /// Waits until the runtime asks for the next event, that is until it is idle again. One whose
     /// connection is gone asks no more.
-    pub async fn idle(&mut self) {
+    pub async fn runtime_idle(&mut self) {
         while !self.shared.lock().is_idle() {
+            self.shared.changed.notified().await;
+        }
+    }
+
+    /// Waits until the runtime and every extension that gets invocations ask for the next event.
+    pub async fn idle(&mut self) {
+        while !self.shared.lock().is_idle() || !self.shared.extensions.is_idle() {
             self.shared.changed.notified().await;
         }
     }
@@ -146,6 +228,7 @@ impl Drop for Abandon<'_> {
 #[derive(Default)]
 pub(crate) struct Shared {
     inner: Mutex<Inner>,
+    pub(crate) extensions: Desk,
     /// Wakes the handle, which is the only one to wait here.
     changed: Notify,
     /// Wakes [`Session::serve`] when the handle is gone.
@@ -194,6 +277,7 @@ impl Shared {
     /// Offers a call and, if a connection waits for one, writes it there at once: from the caller's
     /// task, which saves waking the session's.
     fn offer(&self, call: Call, to: Option<ResponseWriter>) -> u64 {
+        self.extensions.invoke(&call);
         let mut inner = self.lock();
         inner.attempts += 1;
         let attempt = Attempt {
@@ -240,11 +324,18 @@ impl Shared {
 
     pub(crate) fn is_parked(&self, outlet: &Arc<Outlet>) -> bool {
         self.lock().parked.iter().any(|o| Arc::ptr_eq(o, outlet))
+            || self.extensions.is_parked(outlet)
+    }
+
+    /// An extension has said something that the handle may wait for.
+    pub(crate) fn extension_spoke(&self) {
+        self.changed.notify_one();
     }
 
     /// The connection is gone.
     pub(crate) fn unpark(&self, outlet: &Arc<Outlet>) {
         self.lock().parked.retain(|o| !Arc::ptr_eq(o, outlet));
+        self.extensions.unpark(outlet);
     }
 
     /// Begins to take an answer; returns the number of its attempt for [`Shared::posted`], and where
