@@ -1,13 +1,13 @@
 //! What a caller sees when a function did not answer.  [Lambda guide: error types, observed bodies]
 
 use bytes::Bytes;
-use model::{Exit, Timeout, Unfinished};
+use model::{Death, Exit, Fault, Timeout, Unfinished};
 
 /// The `errorType` of an ending without an answer.
 pub(crate) fn error_type(end: &Unfinished) -> &'static str {
     match end {
         Unfinished::TimedOut => "Sandbox.Timedout",
-        Unfinished::Crashed(_) => "Runtime.ExitError",
+        Unfinished::Crashed(exit) => exit_type(*exit),
         Unfinished::ResponseTooLarge(_) => "Function.ResponseSizeTooLarge",
         Unfinished::Truncated => "Runtime.TruncatedResponse",
         Unfinished::Lost(_) => "Sandbox.Failure",
@@ -27,7 +27,17 @@ pub(crate) fn message(end: &Unfinished, timeout: Timeout) -> String {
     }
 }
 
-/// How AWS words the end of a runtime process.
+/// The `errorType` of a process that ended.
+pub(crate) fn exit_type(exit: Exit) -> &'static str {
+    match exit {
+        Exit::Extension(Fault::Init, _) => "Extension.InitError",
+        Exit::Extension(Fault::Exit, _) => "Extension.ExitError",
+        Exit::Extension(Fault::Crash, _) => "Extension.Crash",
+        Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory => "Runtime.ExitError",
+    }
+}
+
+/// How AWS words the end of a runtime process, or of an extension.  [observed]
 pub(crate) fn exit_message(exit: Exit) -> String {
     match exit {
         Exit::Code(0) => "Runtime exited without providing a reason".to_owned(),
@@ -36,7 +46,17 @@ pub(crate) fn exit_message(exit: Exit) -> String {
             format!("Runtime exited with error: signal: {}", signal_name(signal))
         }
         Exit::OutOfMemory => "Runtime exited with error: signal: killed".to_owned(),
+        Exit::Extension(_, Death::Code(0)) => "exit code 0".to_owned(),
+        Exit::Extension(_, Death::Code(code)) => format!("exit status {code}"),
+        Exit::Extension(_, Death::Signal(signal)) => format!("signal: {}", signal_name(signal)),
     }
+}
+
+/// How AWS words that an extension could not be started.  [observed]
+pub(crate) fn launch_message(name: &str, reason: &str) -> String {
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    let name = name.replace(['"', '\\'], "");
+    format!("fork/exec /opt/extensions/{name}: {reason}")
 }
 
 /// The JSON body that the caller gets.
@@ -103,6 +123,18 @@ mod tests {
             (
                 Unfinished::Crashed(Exit::OutOfMemory),
                 r#"{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r Error: Runtime exited with error: signal: killed"}"#,
+            ),
+            (
+                Unfinished::Crashed(Exit::Extension(Fault::Crash, Death::Code(0))),
+                r#"{"errorType":"Extension.Crash","errorMessage":"RequestId: r Error: exit code 0"}"#,
+            ),
+            (
+                Unfinished::Crashed(Exit::Extension(Fault::Init, Death::Code(2))),
+                r#"{"errorType":"Extension.InitError","errorMessage":"RequestId: r Error: exit status 2"}"#,
+            ),
+            (
+                Unfinished::Crashed(Exit::Extension(Fault::Exit, Death::Signal(9))),
+                r#"{"errorType":"Extension.ExitError","errorMessage":"RequestId: r Error: signal: killed"}"#,
             ),
             (
                 Unfinished::Crashed(Exit::Signal(11)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use functions::Deployed;
 use model::ports::{LogSink, LogStreamRef};
 use model::{Exit, RuntimeFamily};
-use sandbox::{EnvironmentSpec, Mount, Network, Sandbox, StartError};
+use sandbox::{EnvironmentSpec, Extensions, Mount, Network, Sandbox, StartError};
 use tasks::Tasks;
 
 use crate::credentials::{Issued, SessionKeys};
@@ -118,6 +118,7 @@ impl Starter {
             network: self.network,
             waiting: None,
             template: None,
+            extensions: Extensions::default(),
             init_limit: Duration::ZERO,
             output: log.clone(),
         };

@@ -188,8 +188,11 @@ impl Run<'_> {
                         (*took, Status::Error(Some("Runtime.Unknown")))
                     }
                     StartError::InitTimedOut { waited } => (*waited, Status::Timeout),
-                    StartError::InitExited { took, .. } => {
-                        (*took, Status::Error(Some("Runtime.ExitError")))
+                    StartError::InitExited { took, exit } => {
+                        (*took, Status::Error(Some(errors::exit_type(*exit))))
+                    }
+                    StartError::ExtensionNotLaunched { .. } => {
+                        (Duration::ZERO, Status::Error(Some("Extension.LaunchError")))
                     }
                     StartError::BadEntrypoint { .. } => (
                         Duration::ZERO,
@@ -252,7 +255,19 @@ impl Run<'_> {
                 self.push(&planned.log, Some(self.failure_line(&end)));
                 (
                     errors::body(&end, id, self.timeout()),
-                    Status::Error(Some("Runtime.ExitError")),
+                    Status::Error(Some(errors::error_type(&end))),
+                )
+            }
+            StartError::ExtensionNotLaunched { name, reason, .. } => {
+                let kind = "Extension.LaunchError";
+                let text = errors::launch_message(name, reason);
+                self.push(
+                    &planned.log,
+                    Some(format!("RequestId: {id} Error: {text}\n{kind}")),
+                );
+                (
+                    errors::exit_body(kind, id, &text),
+                    Status::Error(Some(kind)),
                 )
             }
             StartError::BadEntrypoint { reason, .. } => {
@@ -401,7 +416,10 @@ impl Run<'_> {
         let text = errors::message(end, self.timeout());
         match end {
             Unfinished::TimedOut => format!("{} {id} {text}\n", self.now().iso_millis()),
-            Unfinished::Crashed(_) => format!("RequestId: {id} Error: {text}\nRuntime.ExitError"),
+            Unfinished::Crashed(_) => {
+                let kind = errors::error_type(end);
+                format!("RequestId: {id} Error: {text}\n{kind}")
+            }
             _ => format!("RequestId: {id} Error: {text}"),
         }
     }

@@ -18,8 +18,8 @@ pub use names::{
     Account, AliasName, FunctionName, InvalidName, Published, Qualifier, Region, RequestId, Version,
 };
 pub use outcome::{
-    Call, Concluded, Ending, Exit, FunctionError, LogTail, PAYLOAD_SYNC_MAX, RESPONSE_MAX,
-    Unfinished,
+    Call, Concluded, Death, Ending, Exit, Fault, FunctionError, LogTail, PAYLOAD_SYNC_MAX,
+    RESPONSE_MAX, Unfinished,
 };
 pub use resources::{EphemeralStorage, Memory, OutOfRange, Timeout};
 pub use runtime::{Architecture, Runtime, RuntimeFamily, RuntimeStatus};

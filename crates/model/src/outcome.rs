@@ -65,6 +65,26 @@ pub enum Exit {
     Signal(i32),
     /// The kernel killed it for exceeding its memory limit.
     OutOfMemory,
+    /// Not the runtime but an extension ended, or gave up.
+    Extension(Fault, Death),
+}
+
+/// What an extension did wrong.  [Lambda guide: extension errors]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It reported that it could not start.
+    Init,
+    /// It reported that it must end.
+    Exit,
+    /// It ended without a report.
+    Crash,
+}
+
+/// How the process of an extension ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    Code(i32),
+    Signal(i32),
 }
 
 pub type Ending = Result<Concluded, Unfinished>;

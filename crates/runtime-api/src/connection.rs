@@ -317,7 +317,7 @@ impl Connection<'_> {
     pub(crate) async fn short_body(
         &mut self,
         head: &Head,
-        max: usize,
+        max: u64,
     ) -> io::Result<(BodyEnd, Flow)> {
         if head.expects_continue {
             self.outlet.send(Bytes::from_static(CONTINUE)).await?;

@@ -10,7 +10,7 @@ use crate::outlet::Delivery;
 use crate::route::{ExtensionRoute, Head};
 
 /// Longest body of a request of an extension.
-const BODY_BYTES_MAX: usize = 64 << 10;
+const BODY_BYTES_MAX: u64 = 64 << 10;
 
 impl Connection<'_> {
     pub(crate) async fn extension(

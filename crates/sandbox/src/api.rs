@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Call, Ending, EphemeralStorage, Exit, FunctionError, Memory};
-use runtime_api::ResponseWriter;
+use runtime_api::{Extension, ResponseWriter};
+
+use crate::extensions::{Extensions, StopReason};
 
 /// Makes environments.
 #[async_trait]
@@ -65,7 +67,25 @@ pub trait Environment: Send {
     /// Returns when the environment ended by itself (its runtime exited while idle). Cancel-safe.
     async fn lost(&mut self) -> Exit;
 
-    /// Kills every process of the environment and gives everything back that it held.
+    /// Waits until the runtime alone asks for its next event; extensions may still be at work.
+    /// Otherwise as [`Environment::ready`].
+    async fn runtime_ready(&mut self) -> Result<(), Exit> {
+        self.ready().await
+    }
+
+    /// Whether there are extensions: then the answer to a call is not yet the end of its work.
+    fn has_extensions(&self) -> bool {
+        false
+    }
+
+    /// Ends every process of the environment and gives everything back that it held. Extensions are
+    /// told why and get a moment, at most two seconds; without extensions all are killed at once.
+    async fn stop_for(self: Box<Self>, reason: StopReason) {
+        let _ = reason;
+        self.stop().await;
+    }
+
+    /// Kills every process of the environment at once and gives everything back that it held.
     async fn stop(self: Box<Self>);
 }
 
@@ -132,6 +152,8 @@ pub struct EnvironmentSpec {
     /// [`waiting`](Self::waiting), but with `_KILN_TEMPLATE_FD` instead of `_KILN_WAIT_FD`, one process
     /// for all functions of the key, outside of their environments, and never a function itself.
     pub template: Option<Arc<Waiting>>,
+    /// What runs beside the runtime.
+    pub extensions: Extensions,
     /// Longest init phase.
     pub init_limit: Duration,
     /// Where stdout, stderr and the framed log go.
@@ -184,11 +206,18 @@ pub struct OutputLine {
     pub message: String,
     /// The line was longer than the limit and its rest was cut.
     pub cut: bool,
+    /// Written by an external extension.
+    pub is_extension: bool,
 }
 
 /// Takes what an environment prints. Must not wait.
 pub trait Output: Send + Sync {
     fn line(&self, line: OutputLine);
+
+    /// The init phase is over, well or not, and an extension stands so.
+    fn extension(&self, extension: &Extension) {
+        let _ = extension;
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -204,6 +233,15 @@ pub enum StartError {
     /// The runtime process ended before it asked for work.
     #[error("the runtime ended during init: {exit:?}")]
     InitExited { exit: Exit, took: Duration },
+    /// An external extension could not be started.
+    #[error("extension {name} cannot be started: {reason}")]
+    ExtensionNotLaunched {
+        name: String,
+        /// `exec format error`
+        reason: String,
+        /// `PermissionDenied`, `TooManyExtensions` or `UnknownError`.
+        kind: &'static str,
+    },
     /// The program does not exist or cannot be executed.
     #[error("{path} cannot be executed: {reason}")]
     BadEntrypoint { path: String, reason: String },

@@ -305,6 +305,7 @@ impl FakeEnvironment {
         };
         for message in reply.lines {
             self.spec.output.line(OutputLine {
+                is_extension: false,
                 unix_ms: self.clock.now().unix_millis(),
                 message,
                 cut: false,

@@ -14,6 +14,8 @@
 mod api;
 mod channel;
 pub mod doctor;
+#[allow(dead_code)]
+mod extensions;
 pub mod fake;
 pub mod helper;
 mod meter;
@@ -23,9 +25,11 @@ pub mod process;
 mod running;
 mod sys;
 
+pub use runtime_api::{Category, Extension, Function, Standing, Telemetry};
 pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};
 
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, Kept, LimitState,
     Mount, Network, Origin, Output, OutputLine, Sandbox, StartError, Waiting,
 };
+pub use extensions::{EXTENSIONS_DIR, Extensions, StopReason, extension_line};

@@ -167,6 +167,9 @@ pub(crate) struct Streams {
     lines: Lines,
     framed: Option<Receiver>,
     frames: Frames,
+    /// Of external extensions, all in one.
+    extensions: Option<Receiver>,
+    extension_lines: Lines,
     buffer: Vec<u8>,
 }
 
@@ -177,6 +180,14 @@ struct Sink {
 
 impl Sink {
     fn line(&self, bytes: &[u8], cut: bool, unix_ms: Option<i64>) {
+        self.put(bytes, cut, unix_ms, false);
+    }
+
+    fn extension_line(&self, bytes: &[u8], cut: bool) {
+        self.put(bytes, cut, None, true);
+    }
+
+    fn put(&self, bytes: &[u8], cut: bool, unix_ms: Option<i64>, is_extension: bool) {
         let bytes = match bytes {
             [head @ .., b'\n'] => head,
             all => all,
@@ -185,6 +196,7 @@ impl Sink {
             unix_ms: unix_ms.unwrap_or_else(|| self.clock.now().unix_millis()),
             message: String::from_utf8_lossy(bytes).into_owned(),
             cut,
+            is_extension,
         });
     }
 }
@@ -203,6 +215,8 @@ impl Streams {
             lines: Lines::default(),
             framed: Some(Receiver::from_owned_fd(framed)?),
             frames: Frames::default(),
+            extensions: None,
+            extension_lines: Lines::default(),
             buffer: vec![0; READ_BYTES],
         })
     }
@@ -210,36 +224,44 @@ impl Streams {
     /// Hands on what comes, without end. Cancel-safe.
     pub(crate) async fn pump(&mut self) -> std::convert::Infallible {
         loop {
-            let text_ready = tokio::select! {
-                () = readable(self.text.as_ref()) => true,
-                () = readable(self.framed.as_ref()) => false,
+            let read: fn(&mut Streams, How) -> usize = tokio::select! {
+                () = readable(self.text.as_ref()) => Streams::read_text,
+                () = readable(self.framed.as_ref()) => Streams::read_framed,
+                () = readable(self.extensions.as_ref()) => Streams::read_extensions,
             };
-            if text_ready {
-                self.read_text(Receiver::try_read);
-            } else {
-                self.read_framed(Receiver::try_read);
-            }
+            read(self, Receiver::try_read);
         }
+    }
+
+    /// Also reads what external extensions write.
+    #[allow(dead_code)]
+    pub(crate) fn with_extensions(mut self, pipe: OwnedFd) -> io::Result<Streams> {
+        self.extensions = Some(Receiver::from_owned_fd(pipe)?);
+        Ok(self)
     }
 
     /// Hands on everything that is in the pipes now, an unfinished line too.
     pub(crate) fn drain(&mut self) {
-        let mut left = DRAIN_BYTES_MAX;
-        while left > 0 {
-            match self.read_framed(read_now) {
-                0 => break,
-                n => left = left.saturating_sub(n),
-            }
-        }
-        let mut left = DRAIN_BYTES_MAX;
-        while left > 0 {
-            match self.read_text(read_now) {
-                0 => break,
-                n => left = left.saturating_sub(n),
-            }
-        }
+        self.empty(Streams::read_framed);
+        self.empty(Streams::read_text);
         let sink = &self.sink;
         self.lines.flush(|line, cut| sink.line(line, cut, None));
+        if self.extensions.is_some() {
+            self.empty(Streams::read_extensions);
+            let sink = &self.sink;
+            self.extension_lines
+                .flush(|line, cut| sink.extension_line(line, cut));
+        }
+    }
+
+    fn empty(&mut self, read: fn(&mut Streams, How) -> usize) {
+        let mut left = DRAIN_BYTES_MAX;
+        while left > 0 {
+            match read(self, read_now) {
+                0 => break,
+                n => left = left.saturating_sub(n),
+            }
+        }
     }
 
     fn read_text(&mut self, how: How) -> usize {
@@ -247,6 +269,14 @@ impl Streams {
         let sink = &self.sink;
         self.lines
             .feed(bytes, |line, cut| sink.line(line, cut, None));
+        bytes.len()
+    }
+
+    fn read_extensions(&mut self, how: How) -> usize {
+        let bytes = read(&mut self.extensions, &mut self.buffer, how);
+        let sink = &self.sink;
+        self.extension_lines
+            .feed(bytes, |line, cut| sink.extension_line(line, cut));
         bytes.len()
     }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Call, Concluded, Ending, Exit, Unfinished};
+use model::{Call, Concluded, Death, Ending, Exit, Unfinished};
 use runtime_api::{InitEnd, Reply, ResponseWriter, SessionHandle};
 use tasks::{Clock, Mono};
 
+use crate::extensions::fallen;
 use crate::output::Streams;
 use crate::{Answer, Environment, InitReport, StartError};
 
@@ -83,6 +84,10 @@ impl Running {
                 return Ok(running);
             }
             Begin::Said(InitEnd::Failed(error)) => StartError::InitFailed { error, took },
+            Begin::Said(InitEnd::Extension(extension)) => StartError::InitExited {
+                exit: fallen(&extension, Death::Code(0)),
+                took,
+            },
             Begin::Exited(exit) => StartError::InitExited { exit, took },
             Begin::TimedOut => StartError::InitTimedOut { waited: limit },
         };

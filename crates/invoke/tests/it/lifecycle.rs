@@ -154,6 +154,7 @@ async fn what_is_printed_after_the_last_answer_reaches_the_log() {
     let house = House::with_function(|f| f).await;
     house.call("f").await.unwrap();
     house.fake.specs()[0].output.line(OutputLine {
+        is_extension: false,
         unix_ms: 0,
         message: "bye".to_owned(),
         cut: false,

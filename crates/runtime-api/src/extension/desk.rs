@@ -21,7 +21,7 @@ pub struct Facts {
     pub seed: String,
     /// The files in `/opt/extensions` that are started.
     pub external: Vec<String>,
-    pub function: Function,
+    pub function: std::sync::Arc<Function>,
     pub telemetry: Telemetry,
     /// Delivers telemetry. Without it nobody can subscribe.
     pub host: Option<Arc<dyn Host>>,

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use model::Call;
-use runtime_api::{Session, SessionHandle};
+use runtime_api::{Facts, Session, SessionHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -15,6 +15,14 @@ where
     F: FnOnce(SessionHandle, SocketAddr) -> Fut,
     Fut: Future<Output = ()>,
 {
+    with_session_of(Facts::default(), test);
+}
+
+pub(crate) fn with_session_of<F, Fut>(facts: Facts, test: F)
+where
+    F: FnOnce(SessionHandle, SocketAddr) -> Fut,
+    Fut: Future<Output = ()>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -22,7 +30,7 @@ where
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (session, handle) = Session::new();
+        let (session, handle) = Session::with(facts);
         let both = async {
             tokio::select! {
                 biased;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod client;
+mod extensions;
 mod limits;
 mod protocol;
 mod runtimes;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{EphemeralStorage, Memory};
-use sandbox::{EnvironmentSpec, Mount, Network, Output, OutputLine, ns};
+use sandbox::{EnvironmentSpec, Extensions, Mount, Network, Output, OutputLine, ns};
 use tasks::{Clock, Ids, Tasks};
 
 fn main() -> io::Result<()> {
@@ -259,6 +259,7 @@ async fn serve(dir: &str) -> io::Result<()> {
             network: Network::None,
             waiting: None,
             template: None,
+            extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),
             output: Arc::new(Nowhere),
         };

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use model::{Call, Concluded, EphemeralStorage, Memory, RequestId};
 use sandbox::{
-    Answer, Environment, EnvironmentSpec, Kept, Mount, Network, Output, OutputLine, Sandbox,
-    StartError, ns, process,
+    Answer, Environment, EnvironmentSpec, Extensions, Kept, Mount, Network, Output, OutputLine,
+    Sandbox, StartError, ns, process,
 };
 use tasks::{Clock, Ids, Tasks};
 use tempfile::TempDir;
@@ -150,6 +150,7 @@ impl Bench {
             network: Network::None,
             waiting: None,
             template: None,
+            extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),
             output: self.lines.clone(),
         }

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use model::{Call, Concluded, EphemeralStorage, Exit, Memory, RequestId, Unfinished};
 use sandbox::fake::{Fake, Reply};
-use sandbox::{EnvironmentSpec, Network, Output, OutputLine, Sandbox, StartError};
+use sandbox::{EnvironmentSpec, Extensions, Network, Output, OutputLine, Sandbox, StartError};
 use tasks::{Clock, Time};
 
 const MS: Duration = Duration::from_millis(1);
@@ -28,6 +28,7 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
         network: Network::None,
         waiting: None,
         template: None,
+        extensions: Extensions::default(),
         init_limit: 10_000 * MS,
         output,
     }
