@@ -127,6 +127,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "idle environments are stopped after it",
     ),
     setting(
+        "pool_sandboxes",
+        "KILN_POOL_SANDBOXES",
+        "8",
+        "most sandboxes kept ready for cold starts; 0 is none",
+    ),
+    setting(
+        "pool_waiting",
+        "KILN_POOL_WAITING",
+        "4",
+        "most runtimes kept waiting for their function; 0 is none",
+    ),
+    setting(
         "grace_secs",
         "KILN_GRACE_SECS",
         "10",
@@ -202,6 +214,9 @@ pub(crate) struct Config {
     pub(crate) concurrency_max: u32,
     pub(crate) environments_max: usize,
     pub(crate) idle_keep: Duration,
+    /// Most that are kept ready.
+    pub(crate) pool_sandboxes: usize,
+    pub(crate) pool_waiting: usize,
     pub(crate) grace: Duration,
     pub(crate) threads: usize,
     pub(crate) log: String,
@@ -352,6 +367,8 @@ impl Layers {
             concurrency_max: self.parse("concurrency_max", str::parse)?,
             environments_max: self.parse("environments_max", str::parse)?,
             idle_keep: self.parse("idle_keep_secs", secs)?,
+            pool_sandboxes: self.parse("pool_sandboxes", str::parse)?,
+            pool_waiting: self.parse("pool_waiting", str::parse)?,
             grace: self.parse("grace_secs", secs)?,
             threads: self.parse("threads", str::parse)?,
             log: text("log")?,

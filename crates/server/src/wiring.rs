@@ -114,6 +114,9 @@ async fn open_sandbox(
         Backend::Ns => {
             let config = sandbox::ns::NsConfig {
                 endpoint: Some(endpoint),
+                sandboxes_max: config.pool_sandboxes,
+                waiting_max: config.pool_waiting,
+                ready_for: Some(config.network),
                 ..Default::default()
             };
             sandbox::ns::open(config, tasks)
