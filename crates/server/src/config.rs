@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use invoke::StreamLimits;
 use model::{Account, Region};
 use sandbox::Network;
 
@@ -121,6 +122,24 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "environments alive at once",
     ),
     setting(
+        "stream_bytes_max",
+        "KILN_STREAM_BYTES_MAX",
+        "209715200",
+        "longest streamed response, in bytes",
+    ),
+    setting(
+        "stream_burst_max",
+        "KILN_STREAM_BURST_MAX",
+        "6291456",
+        "bytes of a streamed response that flow without limit of speed",
+    ),
+    setting(
+        "stream_per_sec_max",
+        "KILN_STREAM_PER_SEC_MAX",
+        "2097152",
+        "bytes in a second that follow them",
+    ),
+    setting(
         "idle_keep_secs",
         "KILN_IDLE_KEEP_SECS",
         "600",
@@ -213,6 +232,7 @@ pub(crate) struct Config {
     pub(crate) home: Option<PathBuf>,
     pub(crate) concurrency_max: u32,
     pub(crate) environments_max: usize,
+    pub(crate) stream: StreamLimits,
     pub(crate) idle_keep: Duration,
     /// Most that are kept ready.
     pub(crate) pool_sandboxes: usize,
@@ -366,6 +386,11 @@ impl Layers {
             home: variable("HOME").map(PathBuf::from),
             concurrency_max: self.parse("concurrency_max", str::parse)?,
             environments_max: self.parse("environments_max", str::parse)?,
+            stream: StreamLimits {
+                bytes_max: self.parse("stream_bytes_max", str::parse)?,
+                burst_max: self.parse("stream_burst_max", str::parse)?,
+                per_sec_max: self.parse("stream_per_sec_max", str::parse)?,
+            },
             idle_keep: self.parse("idle_keep_secs", secs)?,
             pool_sandboxes: self.parse("pool_sandboxes", str::parse)?,
             pool_waiting: self.parse("pool_waiting", str::parse)?,

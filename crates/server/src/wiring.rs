@@ -51,6 +51,7 @@ pub(crate) async fn build(
             concurrency_max: config.concurrency_max,
             environments_max: config.environments_max,
             idle_keep: config.idle_keep,
+            stream: config.stream,
             network: config.network,
             endpoint_inside: endpoint_inside(config.network, sandbox.as_ref()),
             ..InvokeConfig::default()

@@ -34,7 +34,7 @@ use wire::{Protocol, Service, ServiceBuilder};
 use crate::location::Signer;
 use crate::operations::{
     account, aliases, call, concurrency, create, delete, event_invoke, permissions, read,
-    recursion, tags, unset, update, versions,
+    recursion, streaming, tags, unset, update, versions,
 };
 
 /// What the service is made of.
@@ -146,7 +146,7 @@ pub fn service(deps: Deps) -> Service {
         .header("X-Amz-Client-Context", "ClientContext")
         .body_max(payload::SYNC_MAX)
         .oversize(payload::oversize);
-    let builder = builder
+    let builder = with_other_invocations(builder)
         .rest(
             "GetAccountSettings",
             Method::GET,
@@ -205,6 +205,30 @@ fn with_aliases(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
         .rest("GetAlias", Method::GET, one, 200, aliases::get)
         .rest("UpdateAlias", Method::PUT, one, 200, aliases::update)
         .rest("DeleteAlias", Method::DELETE, one, 204, aliases::delete)
+}
+
+/// The ways to invoke a function besides `Invoke`.
+fn with_other_invocations(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    builder
+        .rest_raw(
+            "InvokeWithResponseStream",
+            Method::POST,
+            "/2021-11-15/functions/{FunctionName}/response-streaming-invocations?Qualifier",
+            streaming::invoke_with_response_stream,
+        )
+        .header("X-Amz-Invocation-Type", "InvocationType")
+        .header("X-Amz-Log-Type", "LogType")
+        .header("X-Amz-Client-Context", "ClientContext")
+        .body_max(payload::SYNC_MAX)
+        .oversize(payload::oversize)
+        .rest_raw(
+            "InvokeAsync",
+            Method::POST,
+            "/2014-11-13/functions/{FunctionName}/invoke-async",
+            call::invoke_async,
+        )
+        .body_max(payload::EVENT_MAX)
+        .oversize(payload::oversize_event)
 }
 
 fn with_permissions(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {

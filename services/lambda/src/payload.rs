@@ -44,6 +44,11 @@ pub(crate) fn oversize(members: &Map<String, Value>, bytes: u64) -> Fault {
     }
 }
 
+/// The same for an operation that knows one type of invocation only.
+pub(crate) fn oversize_event(_: &Map<String, Value>, bytes: u64) -> Fault {
+    too_large("Event", bytes, EVENT_MAX)
+}
+
 fn too_large(invocation_type: &str, bytes: u64, max: u64) -> Fault {
     Fault::client(
         "RequestTooLargeException",

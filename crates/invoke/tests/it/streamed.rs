@@ -85,7 +85,8 @@ async fn a_streamed_result_is_collected_for_who_wants_it_whole() {
 
 #[tokio::test]
 async fn what_went_wrong_is_at_the_end() {
-    let cases: [(fn() -> Reply, &str); 4] = [
+    type Case<'a> = (fn() -> Reply, &'a str);
+    let cases: [Case<'_>; 4] = [
         (
             || Reply::error("E", "{\"errorType\":\"E\"}").streams(None, &[b"a"]),
             "{\"errorType\":\"E\"}",

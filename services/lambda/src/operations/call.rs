@@ -3,6 +3,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use invoke::{Outcome, Refused, Request};
+use model::FunctionRef;
 use wire::{Context, Fault, RawRequest, RawResponse};
 
 use crate::fault::{self, conflict};
@@ -19,51 +20,94 @@ pub(crate) async fn invoke(
     cx: Context,
     request: RawRequest,
 ) -> Result<RawResponse, Fault> {
-    let name = request.text("FunctionName").unwrap_or_default();
-    let qualifier = request.text("Qualifier");
-    let kind = request.text("InvocationType");
-    let log_type = request.text("LogType");
-    let mut v = Violations::new();
-    Target::check(&mut v, NAMESPACED, Some(name), qualifier);
-    v.one_of(
-        "invocationType",
-        kind,
-        &["Event", "RequestResponse", "DryRun"],
-    );
-    v.one_of("logType", log_type, &["None", "Tail"]);
-    v.check()?;
-    let target = Target::resolve(&cx, name, qualifier)?;
-    let function = target.function().map_err(|_| unknown(&target))?;
-    let kind = kind.unwrap_or("RequestResponse");
-    if kind == "DryRun" {
-        return match lambda.invoke.dry_run(&function) {
-            Ok(()) => Ok(RawResponse::new(204)),
-            Err(why) => Err(refused(why, &target)),
-        };
+    let asked = Asked::read(&cx, &request, &["Event", "RequestResponse", "DryRun"])?;
+    if asked.kind == "DryRun" {
+        return asked.dry_run(&lambda);
     }
-    let event = payload::event(request.body.clone(), kind)?;
-    let header = |name: &str| request.headers.get(name).and_then(|h| h.to_str().ok());
-    let call = Request {
-        function,
-        payload: event,
-        request_id: cx
-            .request_id()
-            .parse()
-            .map_err(|_| Fault::internal("the request id is no UUID"))?,
-        client_context: request
-            .text("ClientContext")
-            .map(client_context)
-            .transpose()?,
-        cognito_identity: None,
-        trace: header("X-Amzn-Trace-Id").map(str::to_owned),
-        want_log: log_type == Some("Tail"),
-    };
+    let (kind, target) = (asked.kind, asked.target.clone());
+    let call = asked.call(&cx, &request)?;
     if kind == "Event" {
         return accept(&lambda, &call, &target).await;
     }
     match lambda.invoke.request_response(call).await {
         Ok(outcome) => Ok(answer(outcome)),
         Err(why) => Err(refused(why, &target)),
+    }
+}
+
+/// [Lambda API: InvokeAsync]
+pub(crate) async fn invoke_async(
+    lambda: Arc<Lambda>,
+    cx: Context,
+    request: RawRequest,
+) -> Result<RawResponse, Fault> {
+    let asked = Asked::read(&cx, &request, &[])?;
+    let target = asked.target.clone();
+    let event = Asked {
+        kind: "Event",
+        ..asked
+    };
+    accept(&lambda, &event.call(&cx, &request)?, &target).await
+}
+
+/// What a request to invoke says, apart from the event.
+pub(crate) struct Asked<'a> {
+    pub(crate) target: Target,
+    function: FunctionRef,
+    /// `RequestResponse` unless the caller said otherwise.
+    pub(crate) kind: &'a str,
+    log_type: Option<&'a str>,
+}
+
+impl<'a> Asked<'a> {
+    pub(crate) fn read(
+        cx: &Context,
+        request: &'a RawRequest,
+        kinds: &[&str],
+    ) -> Result<Asked<'a>, Fault> {
+        let name = request.text("FunctionName").unwrap_or_default();
+        let qualifier = request.text("Qualifier");
+        let kind = request.text("InvocationType");
+        let log_type = request.text("LogType");
+        let mut v = Violations::new();
+        Target::check(&mut v, NAMESPACED, Some(name), qualifier);
+        v.one_of("invocationType", kind, kinds);
+        v.one_of("logType", log_type, &["None", "Tail"]);
+        v.check()?;
+        let target = Target::resolve(cx, name, qualifier)?;
+        Ok(Asked {
+            function: target.function().map_err(|_| unknown(&target))?,
+            target,
+            kind: kind.unwrap_or("RequestResponse"),
+            log_type,
+        })
+    }
+
+    pub(crate) fn dry_run(&self, lambda: &Lambda) -> Result<RawResponse, Fault> {
+        match lambda.invoke.dry_run(&self.function) {
+            Ok(()) => Ok(RawResponse::new(204)),
+            Err(why) => Err(refused(why, &self.target)),
+        }
+    }
+
+    /// The invocation itself.
+    pub(crate) fn call(self, cx: &Context, request: &RawRequest) -> Result<Request, Fault> {
+        let header = |name: &str| request.headers.get(name).and_then(|h| h.to_str().ok());
+        Ok(Request {
+            payload: payload::event(request.body.clone(), self.kind)?,
+            function: self.function,
+            request_id: cx
+                .request_id()
+                .parse()
+                .map_err(|_| Fault::internal("the request id is no UUID"))?,
+            client_context: request
+                .text("ClientContext")
+                .map(client_context)
+                .transpose()?,
+            cognito_identity: None,
+            trace: header("X-Amzn-Trace-Id").map(str::to_owned),
+            want_log: self.log_type == Some("Tail"),
+        })
     }
 }
 
@@ -101,7 +145,7 @@ fn unknown(target: &Target) -> Fault {
     }
 }
 
-fn refused(why: Refused, target: &Target) -> Fault {
+pub(crate) fn refused(why: Refused, target: &Target) -> Fault {
     match why {
         Refused::NotFound { .. } => unknown(target),
         Refused::NotReady { state } => conflict(format!(

@@ -10,6 +10,7 @@ pub(crate) mod event_invoke;
 pub(crate) mod permissions;
 pub(crate) mod read;
 pub(crate) mod recursion;
+pub(crate) mod streaming;
 pub(crate) mod tags;
 pub(crate) mod unset;
 pub(crate) mod update;
@@ -19,7 +20,7 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 52] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 50] = [
     ("AddLayerVersionPermission", Method::POST, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
@@ -45,8 +46,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 52] = [
     ("GetLayerVersionByArn", Method::GET, "/2018-10-31/layers?find=LayerVersion"),
     ("GetLayerVersionPolicy", Method::GET, "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
     ("GetProvisionedConcurrencyConfig", Method::GET, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
-    ("InvokeAsync", Method::POST, "/2014-11-13/functions/{FunctionName}/invoke-async"),
-    ("InvokeWithResponseStream", Method::POST, "/2021-11-15/functions/{FunctionName}/response-streaming-invocations"),
     ("ListCapacityProviders", Method::GET, "/2025-11-30/capacity-providers"),
     ("ListCodeSigningConfigs", Method::GET, "/2020-04-22/code-signing-configs"),
     ("ListDurableExecutionsByFunction", Method::GET, "/2025-12-01/functions/{FunctionName}/durable-executions"),

@@ -10,5 +10,6 @@ mod invoke;
 mod names;
 mod permissions;
 mod refusals;
+mod streaming;
 mod tags;
 mod versions;
