@@ -5,11 +5,13 @@ use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use wire::Signer;
@@ -20,22 +22,61 @@ use crate::client::Client;
 /// Longest start, and longest wait for a function to settle.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// How much of the server's log an error shows.
+const LOG_TAIL_BYTES_MAX: usize = 2_000;
+
 const ROLE: &str = "arn:aws:iam::000000000000:role/bench";
 
-/// A running server with an empty data directory.
+/// Servers under test that live now, for the watchdog.
+static LIVING: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// A server with its data directory, and how it is started.
 pub(crate) struct Kiln {
     child: Child,
     pub(crate) address: SocketAddr,
     signer: Signer,
     /// From spawning the process to its first good answer.
     pub(crate) started_in: Duration,
-    data: TempDir,
+    data: Arc<TempDir>,
+    log: PathBuf,
 }
 
-impl Kiln {
-    /// `folder` must lie on a real disk, not in memory. Signatures are checked.
-    pub(crate) fn start(binary: &Path, folder: &Path) -> Result<Kiln> {
-        let data = tempfile::tempdir_in(folder)?;
+/// What a server is started with. Signatures are checked.
+pub(crate) struct Setup {
+    binary: PathBuf,
+    /// Must lie on a real disk, not in memory.
+    folder: PathBuf,
+    data: Option<Arc<TempDir>>,
+    settings: Vec<(String, String)>,
+}
+
+impl Setup {
+    pub(crate) fn new(binary: &Path, folder: &Path) -> Setup {
+        Setup {
+            binary: binary.to_path_buf(),
+            folder: folder.to_path_buf(),
+            data: None,
+            settings: Vec::new(),
+        }
+    }
+
+    /// Sets a variable of the server's configuration; one that it does not know is without effect.
+    pub(crate) fn with(mut self, variable: &str, value: impl ToString) -> Setup {
+        self.settings.push((variable.to_owned(), value.to_string()));
+        self
+    }
+
+    /// On a data directory that another server has written and left.
+    pub(crate) fn on(mut self, data: &Arc<TempDir>) -> Setup {
+        self.data = Some(Arc::clone(data));
+        self
+    }
+
+    pub(crate) fn start(self) -> Result<Kiln> {
+        let data = match self.data {
+            Some(data) => data,
+            None => Arc::new(tempfile::tempdir_in(&self.folder)?),
+        };
         let address = free_address()?;
         let signer = Signer {
             access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
@@ -44,26 +85,30 @@ impl Kiln {
             region: "us-east-1".to_owned(),
             service: "lambda",
         };
-        let log = fs::File::create(folder.join("kiln.log"))?;
+        let log = data.path().with_extension("log");
+        let file = fs::File::options().create(true).append(true).open(&log)?;
         let started = Instant::now();
-        let child = Command::new(binary)
+        let child = Command::new(&self.binary)
             .arg("serve")
             .args(["--listen", &address.to_string(), "--data"])
             .arg(data.path())
             .env("KILN_AUTH", "strict")
             .env("KILN_ACCESS_KEY", &signer.access_key)
             .env("KILN_SECRET_KEY", signer.secret_key.reveal())
+            .envs(self.settings)
             .stdin(Stdio::null())
-            .stdout(log.try_clone()?)
-            .stderr(log)
+            .stdout(file.try_clone()?)
+            .stderr(file)
             .spawn()
-            .with_context(|| format!("cannot start {}", binary.display()))?;
+            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+        living().push(child.id());
         let mut kiln = Kiln {
             child,
             address,
             signer,
             started_in: Duration::ZERO,
             data,
+            log,
         };
         let question = kiln.request("GET", "/2015-03-31/functions/", b"")?;
         loop {
@@ -72,15 +117,65 @@ impl Kiln {
                 break;
             }
             if started.elapsed() > WAIT_MAX || kiln.child.try_wait()?.is_some() {
-                bail!(
-                    "the server does not answer; see {}",
-                    folder.join("kiln.log").display()
-                );
+                bail!("the server does not answer:\n{}", kiln.log_tail());
             }
             std::thread::sleep(Duration::from_micros(200));
         }
         kiln.started_in = started.elapsed();
         Ok(kiln)
+    }
+}
+
+fn living() -> MutexGuard<'static, Vec<u32>> {
+    LIVING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Ends every server under test, so that whatever waits for one fails instead of waiting on.
+pub(crate) fn end_all() {
+    for pid in living().iter() {
+        kill(*pid);
+    }
+}
+
+/// Kills a process that this program started, or one below it. One that is gone already is fine.
+pub(crate) fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+/// As Ctrl-C does.
+pub(crate) fn interrupt(pid: u32) {
+    signal(pid, Signal::INT);
+}
+
+fn signal(pid: u32, what: Signal) {
+    if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+        let _ = kill_process(pid, what);
+    }
+}
+
+impl Kiln {
+    /// Stops in order and waits for the end; gives the data directory for another start.
+    pub(crate) fn stop(mut self) -> Result<Arc<TempDir>> {
+        signal(self.child.id(), Signal::TERM);
+        let until = Instant::now() + WAIT_MAX;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > until {
+                bail!("the server does not stop");
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        Ok(Arc::clone(&self.data))
+    }
+
+    /// The end of what the server has said.
+    fn log_tail(&self) -> String {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        let from = text.len().saturating_sub(LOG_TAIL_BYTES_MAX);
+        text.get(from..).unwrap_or(&text).to_owned()
+    }
+
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -126,7 +221,17 @@ impl Kiln {
 
     /// The signed request that creates a function.
     pub(crate) fn creation(&self, name: &str, function: &Function) -> Result<Vec<u8>> {
-        let body = json!({
+        self.creation_with(name, function, &json!({}))
+    }
+
+    /// As [`Kiln::creation`], with further members of the request.
+    pub(crate) fn creation_with(
+        &self,
+        name: &str,
+        function: &Function,
+        more: &Value,
+    ) -> Result<Vec<u8>> {
+        let mut body = json!({
             "FunctionName": name,
             "Runtime": function.runtime,
             "Handler": function.handler,
@@ -135,13 +240,21 @@ impl Kiln {
             "MemorySize": 1769,
             "Code": { "ZipFile": STANDARD.encode(&function.zip) },
         });
+        if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+            body.extend(more.clone());
+        }
         self.request("POST", "/2015-03-31/functions", body.to_string().as_bytes())
     }
 
     /// Creates a function and waits until it can be invoked.
     pub(crate) fn deploy(&self, name: &str, function: &Function) -> Result<()> {
+        self.deploy_with(name, function, &json!({}))
+    }
+
+    /// As [`Kiln::deploy`], with further members of the request.
+    pub(crate) fn deploy_with(&self, name: &str, function: &Function, more: &Value) -> Result<()> {
         let mut client = self.client()?;
-        client.succeed(&self.creation(name, function)?)?;
+        client.succeed(&self.creation_with(name, function, more)?)?;
         self.settle(&mut client, name)
     }
 
@@ -153,7 +266,7 @@ impl Kiln {
         self.settle(client, name)
     }
 
-    fn settle(&self, client: &mut Client, name: &str) -> Result<()> {
+    pub(crate) fn settle(&self, client: &mut Client, name: &str) -> Result<()> {
         let path = format!("/2015-03-31/functions/{name}/configuration");
         let question = self.request("GET", &path, b"")?;
         let until = Instant::now() + WAIT_MAX;
@@ -177,6 +290,8 @@ impl Drop for Kiln {
         // The benchmark does not measure an orderly end; a failure means that it is gone already.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        living().retain(|pid| *pid != self.child.id());
+        let _ = fs::remove_file(&self.log);
     }
 }
 
@@ -216,7 +331,7 @@ pub(crate) fn tree(root: u32) -> Result<Vec<u32>> {
         let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
             continue;
         };
-        if let Some(parent) = stat_field(pid, 1).and_then(|ppid| ppid.parse().ok()) {
+        if let Some(parent) = parent(pid) {
             parents.push((pid, parent));
         }
     }
@@ -232,6 +347,11 @@ pub(crate) fn tree(root: u32) -> Result<Vec<u32>> {
         at += 1;
     }
     Ok(found)
+}
+
+/// The process that started another.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    stat_field(pid, 1)?.parse().ok()
 }
 
 /// CPU time so far of some processes, all threads, kernel and user.
@@ -257,6 +377,17 @@ pub(crate) fn resident(pids: &[u32]) -> u64 {
     pids.iter().filter_map(of).sum::<u64>() * 1024
 }
 
+/// Private memory of some processes in bytes: pages that no other process has.
+pub(crate) fn private(pids: &[u32]) -> u64 {
+    let of = |pid: &u32| -> Option<u64> {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+        let lines = text.lines().filter(|line| line.starts_with("Private_"));
+        let kib = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+        Some(kib.sum())
+    };
+    pids.iter().filter_map(of).sum::<u64>() * 1024
+}
+
 /// A field of /proc/PID/stat, counted from the state, which follows the name in brackets.
 fn stat_field(pid: u32, at: usize) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
@@ -274,6 +405,7 @@ mod tests {
         let pids = tree(std::process::id()).unwrap();
         assert!(pids.contains(&child.id()));
         assert!(resident(&pids) > 1 << 20);
+        assert!((1..resident(&pids)).contains(&private(&pids)));
         child.kill().unwrap();
         child.wait().unwrap();
     }

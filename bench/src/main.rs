@@ -14,30 +14,43 @@ mod controls;
 mod kiln;
 mod measures;
 mod paired;
+mod peers;
 mod plot;
 mod report;
+mod torture;
+mod watchdog;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 
-use crate::measures::Bench;
+use crate::measures::{Bench, MEASURES, Measure};
 use crate::report::Report;
+use crate::watchdog::Watchdog;
 
 const HELP: &str = "\
 Ratios of Kiln to bare controls, measured in one interleaved run
 
-Usage: cargo xtask bench [OPTIONS]
+Usage: cargo xtask bench [NAME]… [OPTIONS]
 
-  --only NAME     warm, load, cold, footprint or durable; may be repeated
+  NAME            a group or a figure, such as cold or p18; without one, all that do not take long
+  --only NAME     the same
+  --full          also the ones that take long
   --quick         fewer repetitions: for a first look, not for the record
   --json          prints the result as JSON
-  --no-write      leaves docs/benchmarks.md and docs/benchmarks.svg as they are
+  --no-write      leaves docs/benchmarks.md, .json and .svg as they are
+  --peers         compares with other programs instead; needs --peer-bench PATH (--peers --help for more)
+
+Figures that are not measured keep the row of their last measurement.
+
+Groups:
 ";
 
 struct Options {
-    only: Vec<String>,
+    names: Vec<String>,
+    is_full: bool,
     is_quick: bool,
     as_json: bool,
     writes: bool,
@@ -46,39 +59,67 @@ struct Options {
 impl Options {
     fn parse(arguments: &[String]) -> Result<Options> {
         let mut options = Options {
-            only: Vec::new(),
+            names: Vec::new(),
+            is_full: false,
             is_quick: false,
             as_json: false,
             writes: true,
         };
         let mut rest = arguments.iter();
         while let Some(argument) = rest.next() {
-            match argument.as_str() {
-                "--only" => {
-                    let name = rest.next().context("--only wants a name")?;
-                    if !measures::NAMES.contains(&name.as_str()) {
-                        bail!("no measure {name}; there are {:?}", measures::NAMES);
-                    }
-                    options.only.push(name.clone());
+            let name = match argument.as_str() {
+                "--only" => rest.next().context("--only wants a name")?,
+                "--full" => {
+                    options.is_full = true;
+                    continue;
                 }
-                "--quick" => options.is_quick = true,
-                "--json" => options.as_json = true,
-                "--no-write" => options.writes = false,
-                other => bail!("no option {other}\n\n{HELP}"),
+                "--quick" => {
+                    options.is_quick = true;
+                    continue;
+                }
+                "--json" => {
+                    options.as_json = true;
+                    continue;
+                }
+                "--no-write" => {
+                    options.writes = false;
+                    continue;
+                }
+                other if other.starts_with('-') => bail!("no option {other}\n\n{}", help()),
+                _ => argument,
+            };
+            let name = name.to_lowercase();
+            if !MEASURES.iter().any(|measure| measure.is_called(&name)) {
+                bail!("no measure {name}\n\n{}", help());
             }
+            options.names.push(name);
         }
         Ok(options)
     }
 
-    fn wants(&self, name: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    fn wants(&self, measure: &Measure) -> bool {
+        match self.names.as_slice() {
+            [] => self.is_full || !measure.is_long,
+            names => names.iter().any(|name| measure.is_called(name)),
+        }
     }
+}
+
+fn help() -> String {
+    let mut text = HELP.to_owned();
+    for measure in MEASURES {
+        let long = if measure.is_long { " (long)" } else { "" };
+        let ids = measure.ids.join(" ");
+        text.push_str(&format!("  {:<10} {ids}{long}\n", measure.name));
+    }
+    text
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match run(&arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("bench: {error:#}");
             ExitCode::FAILURE
@@ -86,12 +127,17 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: &[String]) -> Result<()> {
+fn run(arguments: &[String]) -> Result<bool> {
     match arguments.first().map(String::as_str) {
-        Some("echo") => return controls::echo::serve(),
+        Some("echo") => return controls::echo::serve().map(|()| true),
+        Some("torture") => return torture::run(&root()?, arguments.get(1..).unwrap_or_default()),
+        Some("--peers") => {
+            peers::run(&root()?, arguments.get(1..).unwrap_or_default())?;
+            return Ok(true);
+        }
         Some("--help" | "-h" | "help") => {
-            print!("{HELP}");
-            return Ok(());
+            print!("{}", help());
+            return Ok(true);
         }
         _ => {}
     }
@@ -100,32 +146,50 @@ fn run(arguments: &[String]) -> Result<()> {
     build(&root)?;
     let bench = Bench::new(&root, options.is_quick)?;
     let mut report = Report::new(options.is_quick);
-    for name in measures::NAMES {
-        if options.wants(name) {
-            eprintln!("measuring {name} …");
-            report.extend(measures::run(&bench, name)?);
+    let watchdog = Watchdog::start();
+    let started = Instant::now();
+    for measure in MEASURES.iter().filter(|measure| options.wants(measure)) {
+        if started.elapsed() + measure.time_max > measures::RUN_MAX {
+            report.extend(measure.none("no time left"));
+            continue;
         }
+        eprintln!("measuring {} …", measure.name);
+        let guard = watchdog.watch(measure.time_max);
+        let rows = (measure.run)(&bench).unwrap_or_else(|error| {
+            eprintln!("  {}: {error:#}", measure.name);
+            let why = if guard.has_bitten() {
+                "took too long"
+            } else {
+                "failed"
+            };
+            measure.none(why)
+        });
+        drop(guard);
+        report.extend(rows);
     }
     if options.as_json {
         println!("{}", report.json()?);
     } else {
         print!("{}", report.table());
     }
-    if options.writes && options.only.is_empty() && !options.is_quick {
+    if options.writes && !options.is_quick {
         report.write(&root.join("docs"))?;
-        eprintln!("wrote docs/benchmarks.md and docs/benchmarks.svg");
+        eprintln!("wrote docs/benchmarks.md, .json and .svg");
     }
-    Ok(())
+    Ok(true)
 }
 
-/// The server that is measured, as users build it.
+/// The server that is measured, as users build it. It lies beside this program, so both are built alike.
 fn build(root: &Path) -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    command
         .current_dir(root)
-        .args(["build", "--release", "--quiet", "--package", "server"])
-        .status()
-        .context("cannot start cargo")?;
+        .args(["build", "--quiet", "--package", "server"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let status = command.status().context("cannot start cargo")?;
     if !status.success() {
         bail!("the server cannot be built");
     }

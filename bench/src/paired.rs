@@ -1,6 +1,6 @@
 //! Blocks in turns, A B B A, and what is read from them.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -9,6 +9,9 @@ pub(crate) const CONTROL_MOVED_MAX: f64 = 0.25;
 
 /// How often it is measured again before the result is shown as unsteady.
 const ATTEMPTS_MAX: usize = 3;
+
+/// No further attempt if all of them together would take longer.
+const ATTEMPTS_TIME_MAX: Duration = Duration::from_secs(75);
 
 /// How much to measure.
 #[derive(Debug, Clone, Copy)]
@@ -75,7 +78,8 @@ pub(crate) fn blocks(
     mut control: impl FnMut() -> Result<f64>,
 ) -> Result<Pairs> {
     let mut best: Option<Pairs> = None;
-    for _ in 0..ATTEMPTS_MAX {
+    let started = Instant::now();
+    for attempt in 1..=ATTEMPTS_MAX {
         let mut subjects = Vec::new();
         let mut controls = Vec::new();
         for _ in 0..rounds {
@@ -89,7 +93,9 @@ pub(crate) fn blocks(
         if is_better {
             best = Some(pairs);
         }
-        if best.as_ref().is_some_and(Pairs::is_steady) {
+        let each = started.elapsed() / u32::try_from(attempt).unwrap_or(u32::MAX);
+        let is_out_of_time = started.elapsed() + each > ATTEMPTS_TIME_MAX;
+        if is_out_of_time || best.as_ref().is_some_and(Pairs::is_steady) {
             break;
         }
     }

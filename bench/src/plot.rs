@@ -18,7 +18,7 @@ const SHARE_MAX: f64 = 4.0;
 pub(crate) fn svg(rows: &[Row]) -> String {
     let bars: Vec<(&Row, f64)> = rows
         .iter()
-        .filter_map(|row| Some((row, row.target()?.share(row.value))))
+        .filter_map(|row| Some((row, row.share()?)))
         .collect();
     let height = TOP + LINE * bars.len() as f64 + 34.0;
     let mut text = format!(

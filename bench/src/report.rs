@@ -5,13 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::paired::{CONTROL_MOVED_MAX, Pairs};
-use crate::plot;
+use crate::{peers, plot};
 
 /// What a figure must reach.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Goal {
     AtMost(f64),
@@ -43,59 +43,70 @@ impl Goal {
 }
 
 /// One figure.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Row {
-    id: String,
+    pub(crate) id: String,
     pub(crate) what: String,
     /// The control; empty for an absolute figure.
     against: String,
     /// `×`, `ms` or `MiB`.
     unit: String,
-    /// Median over pairs of neighbouring blocks.
-    pub(crate) value: f64,
+    /// Median over pairs of neighbouring blocks; none if nothing was measured.
+    value: Option<f64>,
     /// Tenth percentile over the same pairs.
-    low: f64,
+    low: Option<f64>,
     subject: String,
     control: String,
-    /// What must be reached now.
     goal: Option<Goal>,
-    /// What we aim at.
-    aim: Option<Goal>,
+    /// What would be better still.
+    stretch: Option<Goal>,
     /// (p90 − p10) / p50 of the control's blocks.
     control_moved: f64,
+    /// Why nothing was measured, or what to know about the figure.
+    note: String,
+    /// Day of the measurement.
+    date: String,
 }
 
 impl Row {
     pub(crate) fn new(id: &str, what: &str, against: &str, pairs: &Pairs) -> Row {
         Row {
-            id: id.to_owned(),
-            what: what.to_owned(),
+            value: Some(pairs.p50()),
+            low: Some(pairs.p10()),
+            control_moved: pairs.moved,
             against: against.to_owned(),
             unit: "×".to_owned(),
-            value: pairs.p50(),
-            low: pairs.p10(),
-            subject: String::new(),
-            control: String::new(),
-            goal: None,
-            aim: None,
-            control_moved: pairs.moved,
+            ..Row::empty(id, what, "")
         }
     }
 
     /// A figure of its own, true for this machine only.
     pub(crate) fn absolute(id: &str, what: &str, value: f64, unit: &str) -> Row {
         Row {
+            value: Some(value),
+            low: Some(value),
+            unit: unit.to_owned(),
+            subject: format!("{} {unit}", short(value)),
+            ..Row::empty(id, what, "")
+        }
+    }
+
+    /// A figure that could not be taken: the note says why.
+    pub(crate) fn empty(id: &str, what: &str, note: &str) -> Row {
+        Row {
             id: id.to_owned(),
             what: what.to_owned(),
             against: String::new(),
-            unit: unit.to_owned(),
-            value,
-            low: value,
-            subject: format!("{} {unit}", short(value)),
+            unit: String::new(),
+            value: None,
+            low: None,
+            subject: String::new(),
             control: String::new(),
             goal: None,
-            aim: None,
+            stretch: None,
             control_moved: 0.0,
+            note: note.to_owned(),
+            date: today(),
         }
     }
 
@@ -111,6 +122,10 @@ impl Row {
         self.shown(pairs, 1.0, "/s")
     }
 
+    pub(crate) fn mebibytes(self, pairs: &Pairs) -> Row {
+        self.shown(pairs, 1.0 / f64::from(1 << 20), "MiB")
+    }
+
     fn shown(mut self, pairs: &Pairs, factor: f64, unit: &str) -> Row {
         self.subject = format!("{} {unit}", short(pairs.subject * factor));
         self.control = format!("{} {unit}", short(pairs.control * factor));
@@ -122,62 +137,95 @@ impl Row {
         self
     }
 
-    pub(crate) fn aim(mut self, aim: Goal) -> Row {
-        self.aim = Some(aim);
+    pub(crate) fn stretch(mut self, stretch: Goal) -> Row {
+        self.stretch = Some(stretch);
         self
     }
 
-    /// The goal, or the aim of a figure that has no goal.
-    pub(crate) fn target(&self) -> Option<Goal> {
-        self.goal.or(self.aim)
+    pub(crate) fn note(mut self, note: impl Into<String>) -> Row {
+        self.note = note.into();
+        self
+    }
+
+    /// The figure as a share of its goal, if both are known.
+    pub(crate) fn share(&self) -> Option<f64> {
+        Some(self.goal?.share(self.value?))
     }
 
     /// The value with its unit, for the plot.
     pub(crate) fn label(&self) -> String {
-        format!("{} {}", short(self.value), self.unit)
+        self.value.map_or_else(
+            || "–".to_owned(),
+            |value| format!("{} {}", short(value), self.unit),
+        )
     }
 
     fn is_steady(&self) -> bool {
         self.control_moved <= CONTROL_MOVED_MAX
     }
 
-    fn mark(&self) -> &'static str {
-        let is = |goal: Option<Goal>| goal.map(|goal| goal.is_reached(self.value));
-        match (self.is_steady(), is(self.goal), is(self.aim)) {
-            (false, _, _) => "unsteady",
-            (_, Some(false), _) => "missed",
-            (_, _, Some(true)) => "aim reached",
-            (_, Some(true), _) => "reached",
-            (_, None, Some(false)) => "aim missed",
-            (_, None, None) => "",
+    fn mark(&self) -> String {
+        let Some(value) = self.value else {
+            return self.note.clone();
+        };
+        let is = |goal: Option<Goal>| goal.map(|goal| goal.is_reached(value));
+        let mut mark = match (is(self.goal), is(self.stretch)) {
+            (_, Some(true)) => "stretch reached",
+            (Some(true), _) => "reached",
+            (Some(false), _) => "missed",
+            (None, _) => "",
         }
+        .to_owned();
+        if !self.is_steady() {
+            mark.push_str(", unsteady");
+        }
+        if !self.note.is_empty() {
+            mark.push_str(&format!("; {}", self.note));
+        }
+        mark.trim_start_matches([',', ';', ' ']).to_owned()
     }
 
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [String; COLUMNS] {
         let text = |goal: Option<Goal>| goal.map_or_else(|| "–".to_owned(), Goal::text);
+        let or_dash = |text: &str| if text.is_empty() { "–" } else { text }.to_owned();
         [
             self.id.clone(),
             self.what.clone(),
-            if self.against.is_empty() {
-                "–".to_owned()
-            } else {
-                self.against.clone()
-            },
+            or_dash(&self.against),
             self.label(),
             if self.control.is_empty() {
-                self.subject.clone()
+                or_dash(&self.subject)
             } else {
                 format!("{} : {}", self.subject, self.control)
             },
             text(self.goal),
-            text(self.aim),
-            self.mark().to_owned(),
+            text(self.stretch),
+            self.mark(),
+            self.date.clone(),
         ]
+    }
+
+    /// The same figure, measured again. One that could not be taken leaves what was measured before.
+    fn replaces(&self, old: &Row) -> bool {
+        let is_same = self.what == old.what && self.value.is_some();
+        self.id == old.id && (is_same || old.value.is_none())
+    }
+
+    /// Where the row stands: P2 before P10.
+    fn place(&self) -> u32 {
+        let digits = self.id.trim_start_matches(|c: char| !c.is_ascii_digit());
+        digits.parse().unwrap_or(u32::MAX)
     }
 }
 
-const HEADS: [&str; 8] = [
-    "", "figure", "against", "p50", "measured", "goal", "aim", "",
+pub(crate) fn today() -> String {
+    jiff::Timestamp::now().strftime("%Y-%m-%d").to_string()
+}
+
+const COLUMNS: usize = 9;
+
+const HEADS: [&str; COLUMNS] = [
+    "", "figure", "against", "p50", "measured", "goal", "stretch", "", "date",
 ];
 
 #[derive(Debug, Serialize)]
@@ -201,7 +249,7 @@ struct Machine {
 impl Report {
     pub(crate) fn new(is_quick: bool) -> Report {
         Report {
-            date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
+            date: today(),
             machine: Machine::look(),
             is_quick,
             rows: Vec::new(),
@@ -217,7 +265,7 @@ impl Report {
     }
 
     pub(crate) fn table(&self) -> String {
-        let rows: Vec<[String; 8]> = self.rows.iter().map(Row::cells).collect();
+        let rows: Vec<[String; COLUMNS]> = self.rows.iter().map(Row::cells).collect();
         let width = |at: usize| {
             let cells = rows
                 .iter()
@@ -239,17 +287,32 @@ impl Report {
         text
     }
 
-    /// Writes `benchmarks.md` and `benchmarks.svg`.
-    pub(crate) fn write(&self, docs: &Path) -> Result<()> {
-        let page = docs.join("benchmarks.md");
-        fs::write(&page, self.page())
-            .with_context(|| format!("cannot write {}", page.display()))?;
-        let plot = docs.join("benchmarks.svg");
-        fs::write(&plot, plot::svg(&self.rows))
-            .with_context(|| format!("cannot write {}", plot.display()))
+    /// Writes `benchmarks.md`, its plot, and `benchmarks.json`, from which the next run takes the figures
+    /// that it does not measure.
+    pub(crate) fn write(mut self, docs: &Path) -> Result<()> {
+        let kept = docs.join("benchmarks.json");
+        let earlier: Vec<Row> = match fs::read_to_string(&kept) {
+            Ok(text) => serde_json::from_str(&text)
+                .with_context(|| format!("cannot read {}", kept.display()))?,
+            Err(_) => Vec::new(),
+        };
+        self.rows = merged(earlier, self.rows);
+        let mut json = serde_json::to_string_pretty(&self.rows)?;
+        json.push('\n');
+        let page = self.page(&peers::section(docs)?);
+        let files = [
+            ("benchmarks.json", json),
+            ("benchmarks.md", page),
+            ("benchmarks.svg", plot::svg(&self.rows)),
+        ];
+        for (name, text) in files {
+            let path = docs.join(name);
+            fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(())
     }
 
-    fn page(&self) -> String {
+    fn page(&self, peers: &str) -> String {
         let mut text = String::from(
             "# Benchmarks\n\nWritten by `cargo xtask bench`; do not edit. Ratios of Kiln to bare controls that run in turns with it.\n\n",
         );
@@ -257,7 +320,7 @@ impl Report {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "{}, {} cores of {}, {} GiB, Linux {}, load average {} at the start.\n\n",
+            "Last run: {}, {} cores of {}, {} GiB, Linux {}, load average {} at the start. Each row tells the day of its measurement.\n\n",
             self.date,
             machine.cores,
             machine.processor,
@@ -271,9 +334,21 @@ impl Report {
         for row in &self.rows {
             let _ = writeln!(text, "| {} |", row.cells().join(" | "));
         }
+        text.push_str(peers);
         text.push_str(METHOD);
         text
     }
+}
+
+/// The rows of this run, and the earlier ones of figures that it did not take.
+fn merged(earlier: Vec<Row>, fresh: Vec<Row>) -> Vec<Row> {
+    let mut rows: Vec<Row> = earlier
+        .into_iter()
+        .filter(|old| !fresh.iter().any(|new| new.replaces(old)))
+        .collect();
+    rows.extend(fresh);
+    rows.sort_by_key(Row::place);
+    rows
 }
 
 const METHOD: &str = "
@@ -343,19 +418,41 @@ mod tests {
     fn row(value: f64) -> Row {
         Row::absolute("P0", "thing", value, "ms")
             .goal(Goal::AtMost(5.0))
-            .aim(Goal::AtMost(3.0))
+            .stretch(Goal::AtMost(3.0))
     }
 
     #[test]
     fn a_figure_is_marked_by_the_best_that_it_reached() {
-        assert_eq!(row(2.0).mark(), "aim reached");
+        assert_eq!(row(2.0).mark(), "stretch reached");
         assert_eq!(row(4.0).mark(), "reached");
         assert_eq!(row(6.0).mark(), "missed");
         let unsteady = Row {
             control_moved: 0.3,
             ..row(2.0)
         };
-        assert_eq!(unsteady.mark(), "unsteady");
+        assert_eq!(unsteady.mark(), "stretch reached, unsteady");
+        assert_eq!(Row::empty("P5", "x", "not built").mark(), "not built");
+    }
+
+    #[test]
+    fn a_figure_that_was_not_taken_keeps_its_earlier_row() {
+        let named = |id: &str, value| Row {
+            id: id.to_owned(),
+            ..row(value)
+        };
+        let old = vec![named("P2", 1.0), named("P10", 2.0), named("P3", 3.0)];
+        let failed = Row::empty("P3", "thing", "failed");
+        let rows = merged(old, vec![named("P10", 5.0), failed]);
+        let values: Vec<_> = rows.iter().map(|r| (r.id.as_str(), r.value)).collect();
+        assert_eq!(
+            values,
+            [
+                ("P2", Some(1.0)),
+                ("P3", Some(3.0)),
+                ("P3", None),
+                ("P10", Some(5.0))
+            ]
+        );
     }
 
     #[test]

@@ -1,12 +1,11 @@
-//! Cold calls with nothing pooled: what the caller waits longer than for a warm call.
+//! Cold calls, with nothing kept ready and with what is kept ready by default: what the caller waits longer than for a warm call.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Bench, Language};
+use super::{Bench, Language, Ready};
 use crate::client::Client;
-use crate::controls::process::Interpreter;
 use crate::kiln::{Function, Kiln};
 use crate::paired::{self, Plan};
 use crate::report::{Goal, Row};
@@ -14,73 +13,126 @@ use crate::report::{Goal, Row};
 /// Warm calls whose fastest is taken off a cold one.
 const WARM: usize = 3;
 
-/// Time for the old environment to be gone before the next one is asked for.
-const PAUSE: Duration = Duration::from_millis(60);
+/// Time for the old environment to be gone and for what was used up to be ready again.
+const PAUSE: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
-    let kiln = bench.kiln()?;
+    let bare = bench.bare_kiln()?;
+    let ready = bench.kiln()?;
     let plan = Plan {
         rounds: bench.some(12),
         block: 3,
     };
-    let mut native = Colds::deploy(&kiln, "native", &bench.native()?)?;
-    let pairs = paired::durations(plan, || native.once(), || bench.hello.run())?;
     let mut rows = vec![
-        Row::new(
+        native(
+            bench,
+            &bare,
+            plan,
             "P4",
-            "cold start, native",
-            "start of a static program",
-            &pairs,
-        )
-        .millis(&pairs)
-        .aim(Goal::AtMost(6.0)),
+            "cold start, native, nothing pooled",
+        )?
+        .goal(Goal::AtMost(6.0))
+        .stretch(Goal::AtMost(4.5)),
     ];
+    let what = "cold start, native, sandbox from the pool";
+    rows.push(if bench.has(Ready::Sandboxes) {
+        native(bench, &ready, plan, "P5", what)?
+            .goal(Goal::AtMost(2.5))
+            .stretch(Goal::AtMost(1.6))
+    } else {
+        Row::empty("P5", what, "not built")
+    });
     for language in Language::all(&bench.binary)? {
-        rows.push(interpreted(&kiln, &language, plan)?);
+        match language.name {
+            "Python" => rows.extend(python(bench, &bare, &ready, &language, plan)?),
+            _ => rows.extend(node(bench, &bare, &ready, &language, plan)?),
+        }
     }
     Ok(rows)
 }
 
-/// The control imports what the runtime and the handler have imported, and ends.
-fn interpreted(kiln: &Kiln, language: &Language, plan: Plan) -> Result<Row> {
-    let name = language.name.to_lowercase().replace('.', "");
-    let mut colds = Colds::deploy(kiln, &name, &language.function()?)?;
-    let modules = modules_of(kiln, &mut colds, language)?;
-    let bare = Interpreter {
-        program: language.program.clone(),
-        arguments: language.imports(&modules),
+fn native(bench: &Bench, kiln: &Kiln, plan: Plan, id: &str, what: &str) -> Result<Row> {
+    let mut native = Colds::deploy(kiln, "native", &bench.native()?)?;
+    let pairs = paired::durations(plan, || native.once(), || bench.hello.run())?;
+    Ok(Row::new(id, what, "start of a static program", &pairs).millis(&pairs))
+}
+
+/// With the template process, and without anything that is kept ready.
+fn python(
+    bench: &Bench,
+    bare: &Kiln,
+    ready: &Kiln,
+    language: &Language,
+    plan: Plan,
+) -> Result<Vec<Row>> {
+    let against = "bare interpreter, same imports";
+    let row = |kiln: &Kiln, how: &str| -> Result<Row> {
+        let mut colds = Colds::deploy(kiln, "python", &language.function()?)?;
+        let modules = modules_of(kiln, "python", language)?;
+        let interpreter = language.interpreter(&modules);
+        interpreter.run()?;
+        let pairs = paired::durations(plan, || colds.once(), || interpreter.run())?;
+        let what = format!("cold start, {}, {how}", language.runtime);
+        Ok(Row::new("P6", &what, against, &pairs).millis(&pairs))
     };
-    bare.run()?;
-    let pairs = paired::durations(plan, || colds.once(), || bare.run())?;
-    let what = format!("cold start, {}", language.runtime);
-    let row = Row::new("P6", &what, "bare interpreter, same imports", &pairs).millis(&pairs);
-    Ok(match language.name {
-        "Python" => row.goal(Goal::AtMost(1.5)),
-        _ => row.aim(Goal::AtMost(1.4)),
-    })
+    let how = "forked from a template";
+    let forked = if bench.has(Ready::Templates) {
+        row(ready, how)?
+            .goal(Goal::AtMost(0.20))
+            .stretch(Goal::AtMost(0.08))
+    } else {
+        let what = format!("cold start, {}, {how}", language.runtime);
+        Row::empty("P6", &what, "not built")
+    };
+    Ok(vec![forked, row(bare, "nothing pooled")?])
+}
+
+/// With a process that waits for its function, and without anything that is kept ready. The control is the
+/// start of the interpreter alone.
+fn node(
+    bench: &Bench,
+    bare: &Kiln,
+    ready: &Kiln,
+    language: &Language,
+    plan: Plan,
+) -> Result<Vec<Row>> {
+    let interpreter = language.interpreter(&[]);
+    let row = |kiln: &Kiln, how: &str| -> Result<Row> {
+        let mut colds = Colds::deploy(kiln, "node", &language.function()?)?;
+        let pairs = paired::durations(plan, || colds.once(), || interpreter.run())?;
+        let what = format!("cold start, {}, {how}", language.runtime);
+        Ok(Row::new("P7", &what, "bare interpreter", &pairs).millis(&pairs))
+    };
+    let how = "by a waiting process";
+    let waited = if bench.has(Ready::Processes) {
+        row(ready, how)?
+            .goal(Goal::AtMost(0.25))
+            .stretch(Goal::AtMost(0.12))
+    } else {
+        let what = format!("cold start, {}, {how}", language.runtime);
+        Row::empty("P7", &what, "not built")
+    };
+    let empty = row(bare, "nothing pooled")?.goal(Goal::AtMost(1.4));
+    Ok(vec![waited, empty])
 }
 
 /// Modules that the running function has loaded and that a bare interpreter can import.
-fn modules_of(kiln: &Kiln, colds: &mut Colds, language: &Language) -> Result<Vec<String>> {
-    let request = kiln.invocation(&colds.name, b"{\"modules\": true}")?;
-    let answer = colds.client.succeed(&request)?;
+pub(super) fn modules_of(kiln: &Kiln, name: &str, language: &Language) -> Result<Vec<String>> {
+    let request = kiln.invocation(name, b"{\"modules\": true}")?;
+    let answer = kiln.client()?.succeed(&request)?;
     let loaded: Vec<String> =
         serde_json::from_slice(&answer.body).context("the function names no modules")?;
     Ok(loaded
         .into_iter()
         .filter(|module| {
-            Interpreter {
-                program: language.program.clone(),
-                arguments: language.imports(std::slice::from_ref(module)),
-            }
-            .run()
-            .is_ok()
+            let alone = language.interpreter(std::slice::from_ref(module));
+            alone.run().is_ok()
         })
         .collect())
 }
 
 /// One function whose environments are made obsolete again and again.
-struct Colds<'a> {
+pub(super) struct Colds<'a> {
     kiln: &'a Kiln,
     client: Client,
     name: String,
@@ -88,8 +140,13 @@ struct Colds<'a> {
 }
 
 impl Colds<'_> {
-    fn deploy<'a>(kiln: &'a Kiln, name: &str, function: &Function) -> Result<Colds<'a>> {
+    pub(super) fn deploy<'a>(kiln: &'a Kiln, name: &str, function: &Function) -> Result<Colds<'a>> {
         kiln.deploy(name, function)?;
+        Colds::of(kiln, name)
+    }
+
+    /// A function that is there already.
+    pub(super) fn of<'a>(kiln: &'a Kiln, name: &str) -> Result<Colds<'a>> {
         Ok(Colds {
             kiln,
             client: kiln.client()?,
@@ -99,7 +156,7 @@ impl Colds<'_> {
     }
 
     /// The wait for a cold call less that for a warm one.
-    fn once(&mut self) -> Result<Duration> {
+    pub(super) fn once(&mut self) -> Result<Duration> {
         self.round += 1;
         self.kiln
             .make_cold(&mut self.client, &self.name, self.round)?;

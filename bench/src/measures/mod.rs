@@ -1,26 +1,124 @@
 //! What is measured, and the goals.
 
+mod churn;
 mod cold;
+mod crowd;
+mod density;
 mod durable;
 mod footprint;
 mod load;
+mod neighbour;
+mod package;
+mod registered;
+mod snapstart;
 mod warm;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::controls::process::{Hello, compile};
-use crate::kiln::{Function, Kiln};
+use crate::controls::process::{Hello, Interpreter, compile};
+use crate::kiln::{Function, Kiln, Setup};
 use crate::report::Row;
 
-pub(crate) const NAMES: [&str; 5] = ["warm", "load", "cold", "footprint", "durable"];
+/// Longest run. What would pass it is not measured.
+pub(crate) const RUN_MAX: Duration = Duration::from_secs(15 * 60);
+
+/// Some figures that are measured together.
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) ids: &'static [&'static str],
+    /// Only in a full run or by name.
+    pub(crate) is_long: bool,
+    pub(crate) time_max: Duration,
+    pub(crate) run: fn(&Bench) -> Result<Vec<Row>>,
+}
+
+const fn quick(
+    name: &'static str,
+    ids: &'static [&'static str],
+    run: fn(&Bench) -> Result<Vec<Row>>,
+) -> Measure {
+    Measure {
+        name,
+        ids,
+        is_long: false,
+        time_max: Duration::from_secs(120),
+        run,
+    }
+}
+
+const fn long(
+    name: &'static str,
+    ids: &'static [&'static str],
+    run: fn(&Bench) -> Result<Vec<Row>>,
+) -> Measure {
+    Measure {
+        name,
+        ids,
+        is_long: true,
+        time_max: Duration::from_secs(180),
+        run,
+    }
+}
+
+/// In the order in which they run.
+pub(crate) const MEASURES: &[Measure] = &[
+    quick("warm", &["P1", "P2"], warm::run),
+    quick("load", &["P3"], load::run),
+    quick("cold", &["P4", "P5", "P6", "P7"], cold::run),
+    quick("snapstart", &["P8"], snapstart::run),
+    quick("churn", &["P10"], churn::run),
+    quick("density", &["P11"], density::run),
+    quick("footprint", &["P12", "P13"], footprint::run),
+    quick("durable", &["P14"], durable::run),
+    quick("package", &["P17"], package::run),
+    long("neighbour", &["P19"], neighbour::run),
+    long("registered", &["P12", "P13"], registered::run),
+    long("crowd", &["P18"], crowd::run),
+];
+
+impl Measure {
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.ids.iter().any(|id| id.eq_ignore_ascii_case(name))
+    }
+
+    /// Rows that say why there is no figure.
+    pub(crate) fn none(&self, why: &str) -> Vec<Row> {
+        let row = |id: &&str| Row::empty(id, self.name, why);
+        self.ids.iter().map(row).collect()
+    }
+}
 
 /// Length of the payload of warm calls.
 const PAYLOAD_BYTES: usize = 1 << 10;
+
+/// What a server keeps ready for cold starts.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ready {
+    Sandboxes,
+    /// Runtimes that wait for their function.
+    Processes,
+    /// Runtimes that are forked.
+    Templates,
+}
+
+impl Ready {
+    const ALL: [Ready; 3] = [Ready::Sandboxes, Ready::Processes, Ready::Templates];
+
+    /// The key of the setting that says how many; zero is none.
+    fn setting(self) -> &'static str {
+        match self {
+            Ready::Sandboxes => "pool_sandboxes",
+            Ready::Processes => "pool_waiting",
+            Ready::Templates => "templates",
+        }
+    }
+}
 
 /// What every measure needs.
 pub(crate) struct Bench {
@@ -29,6 +127,8 @@ pub(crate) struct Bench {
     pub(crate) folder: TempDir,
     pub(crate) binary: PathBuf,
     pub(crate) hello: Hello,
+    /// Keys of the server's configuration.
+    settings: Vec<String>,
     is_quick: bool,
 }
 
@@ -43,9 +143,11 @@ impl Bench {
             .prefix("bench-")
             .tempdir_in(&products)?;
         let hello = Hello::build(folder.path())?;
+        let binary = products.join("kiln");
         Ok(Bench {
             root: root.to_path_buf(),
-            binary: products.join("kiln"),
+            settings: settings(&binary)?,
+            binary,
             folder,
             hello,
             is_quick,
@@ -57,29 +159,56 @@ impl Bench {
         if self.is_quick { n.div_ceil(4) } else { n }
     }
 
+    /// A server with its defaults.
     pub(crate) fn kiln(&self) -> Result<Kiln> {
-        Kiln::start(&self.binary, self.folder.path())
+        self.setup().start()
+    }
+
+    pub(crate) fn setup(&self) -> Setup {
+        Setup::new(&self.binary, self.folder.path())
+    }
+
+    /// A server that keeps nothing ready: every environment is made when it is asked for.
+    pub(crate) fn bare_kiln(&self) -> Result<Kiln> {
+        let off = |setup: Setup, what: &Ready| setup.with(&variable(what.setting()), 0);
+        Ready::ALL.iter().fold(self.setup(), off).start()
+    }
+
+    /// Whether the server can keep this ready.
+    pub(crate) fn has(&self, what: Ready) -> bool {
+        self.settings.iter().any(|known| known == what.setting())
+    }
+
+    pub(crate) fn is_quick(&self) -> bool {
+        self.is_quick
     }
 
     /// `examples/hello-rust`, linked statically.
-    pub(crate) fn native(&self) -> Result<Function> {
+    pub(crate) fn native_program(&self) -> Result<Vec<u8>> {
         let path = self.folder.path().join("bootstrap");
         if !path.exists() {
             compile(&self.root.join("examples/hello-rust/src/main.rs"), &path)?;
         }
-        let program = std::fs::read(&path)?;
+        Ok(std::fs::read(&path)?)
+    }
+
+    pub(crate) fn native(&self) -> Result<Function> {
+        let program = self.native_program()?;
         Function::new("provided.al2023", "bootstrap", &[("bootstrap", &program)])
     }
 }
 
-pub(crate) fn run(bench: &Bench, name: &str) -> Result<Vec<Row>> {
-    match name {
-        "warm" => warm::run(bench),
-        "load" => load::run(bench),
-        "cold" => cold::run(bench),
-        "footprint" => footprint::run(bench),
-        _ => durable::run(bench),
-    }
+/// `idle_keep_secs` → `KILN_IDLE_KEEP_SECS`
+fn variable(setting: &str) -> String {
+    format!("KILN_{}", setting.to_uppercase())
+}
+
+/// Keys that `kiln config` lists.
+fn settings(binary: &Path) -> Result<Vec<String>> {
+    let output = Command::new(binary).arg("config").output()?;
+    let text = String::from_utf8(output.stdout).context("kiln config")?;
+    let key = |line: &str| Some(line.split_whitespace().next()?.to_owned());
+    Ok(text.lines().filter_map(key).collect())
 }
 
 /// A payload of one KiB that every example takes.
@@ -169,8 +298,16 @@ impl Language {
         ]
     }
 
+    /// The bare interpreter, importing the named modules.
+    pub(crate) fn interpreter(&self, modules: &[String]) -> Interpreter {
+        Interpreter {
+            program: self.program.clone(),
+            arguments: self.imports(modules),
+        }
+    }
+
     /// Arguments of the bare interpreter that import the named modules and end.
-    pub(crate) fn imports(&self, modules: &[String]) -> Vec<String> {
+    fn imports(&self, modules: &[String]) -> Vec<String> {
         match self.name {
             "Python" => vec!["-c".to_owned(), format!("import {}", modules.join(", "))],
             _ => {
@@ -191,6 +328,26 @@ fn said(program: &str, arguments: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_figure_is_found_by_its_name() {
+        for measure in MEASURES {
+            assert!(measure.is_called(measure.name));
+            assert!(
+                measure
+                    .ids
+                    .iter()
+                    .all(|id| measure.is_called(&id.to_lowercase()))
+            );
+        }
+        assert!(MEASURES.iter().any(|measure| measure.is_called("p18")));
+    }
+
+    #[test]
+    fn a_full_run_fits_into_its_time_even_if_everything_is_late_once() {
+        let quickest: Duration = MEASURES.iter().map(|m| m.time_max / 3).sum();
+        assert!(quickest < RUN_MAX);
+    }
 
     #[test]
     fn the_payload_is_json_of_one_kib() {

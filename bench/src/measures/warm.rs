@@ -47,8 +47,8 @@ fn native(bench: &Bench, kiln: &Kiln, plan: Plan) -> Result<Row> {
     Ok(
         Row::new("P1", "warm call, native", "bare HTTP echo", &pairs)
             .micros(&pairs)
-            .goal(Goal::AtMost(5.0))
-            .aim(Goal::AtMost(3.0)),
+            .goal(Goal::AtMost(3.0))
+            .stretch(Goal::AtMost(2.2)),
     )
 }
 
@@ -80,8 +80,8 @@ fn interpreted(bench: &Bench, kiln: &Kiln, language: &Language, plan: Plan) -> R
     Ok(
         Row::new("P2", &what, "same runtime on a minimal mock", &pairs)
             .micros(&pairs)
-            .goal(Goal::AtMost(2.0))
-            .aim(Goal::AtMost(1.4)),
+            .goal(Goal::AtMost(1.4))
+            .stretch(Goal::AtMost(1.2)),
     )
 }
 
