@@ -32,6 +32,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   tidy                    the rules of ARCHITECTURE.md and STYLE.md that a machine can see
   e2e [PYTEST OPTIONS]    the black-box tests alone, against the release build
   bench [OPTIONS]         ratios against bare controls; writes docs/benchmarks.md (--help for more)
+  torture [OPTIONS]       environments killed, secrets hunted, clones compared (--help for more)
   api-coverage [--check]  what is built of AWS's APIs; writes docs/coverage.md
   help                    this text
 ";
@@ -61,6 +62,10 @@ fn run(arguments: &[String]) -> Result<bool> {
         "tidy" => tidy::run(&root),
         "e2e" => test::e2e_alone(&root, rest),
         "bench" => bench(&root, rest),
+        "torture" => {
+            let torture = ["torture".to_owned()];
+            bench(&root, &[&torture, rest].concat())
+        }
         "api-coverage" => coverage::run(&root, &tidy::metadata(&root)?.target_directory, rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");

@@ -14,7 +14,7 @@ use crate::{coverage, tidy};
 const E2E_WORKERS: &str = "2";
 
 /// In the order in which they run.
-const STEPS: [&str; 11] = [
+const STEPS: [&str; 12] = [
     "tools",
     "fmt",
     "tidy",
@@ -25,6 +25,7 @@ const STEPS: [&str; 11] = [
     "packages",
     "runtimes",
     "e2e",
+    "torture",
     "api-coverage",
 ];
 
@@ -82,6 +83,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
             "packages" => prerequisites::packages(root, &target),
             "runtimes" => runtimes(root),
             "e2e" => e2e(root, &target, &[]),
+            "torture" => torture(root),
             "api-coverage" => api_coverage(root, &target),
             _ => Err(anyhow::anyhow!("step {name} is listed and not written").into()),
         });
@@ -96,6 +98,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
 fn needs(step: &str) -> &'static [&'static str] {
     match step {
         "deny" | "packages" | "runtimes" => &["tools"],
+        "torture" => &["build"],
         "e2e" | "api-coverage" => &["tools", "build", "packages"],
         _ => &[],
     }
@@ -213,6 +216,14 @@ fn e2e(root: &Path, target: &Path, arguments: &[String]) -> Outcome {
         .env("PATH", path)
         .args(["-m", "pytest", "-n", E2E_WORKERS, colour])
         .args(arguments);
+    step::passes_tests(command)
+}
+
+/// The short form: environments killed in each phase, secrets hunted, clones compared.
+fn torture(root: &Path) -> Outcome {
+    let mut command = step::cargo(root);
+    command.args(["run", "--release", "--quiet", "--package", "bench", "--"]);
+    command.arg("torture");
     step::passes_tests(command)
 }
 
