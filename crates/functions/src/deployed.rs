@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::{FunctionRef, Version};
 use tasks::Time;
 
-use crate::{Code, Config};
+use crate::{Code, Config, Layers};
 
 /// One version of a function as it runs. Immutable; a change makes another one.
 #[derive(Debug)]
@@ -22,6 +22,8 @@ pub struct Deployed {
     pub generation: u64,
     pub config: Arc<Config>,
     pub code: Arc<Code>,
+    /// What the configuration names by ARN, with its content.
+    pub layers: Arc<Layers>,
     pub state: State,
     /// `None` until the function became active for the first time.
     pub last_update: Option<LastUpdate>,
@@ -66,6 +68,11 @@ impl Deployed {
         self.code.dir()
     }
 
+    /// The merged layers, to be seen as `/opt`; `None` without layers. Stays as [`Deployed::code_dir`].
+    pub fn opt_dir(&self) -> Option<&Path> {
+        self.layers.dir()
+    }
+
     /// The ARN with the version: `…:function:f:$LATEST`.
     pub fn qualified_arn(&self) -> String {
         format!("{}:{}", self.function.unqualified_arn(), self.version)
@@ -81,6 +88,7 @@ impl Deployed {
             generation: self.generation,
             config: self.config.clone(),
             code: self.code.clone(),
+            layers: self.layers.clone(),
             state: self.state.clone(),
             last_update: self.last_update,
             last_modified: self.last_modified,

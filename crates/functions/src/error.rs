@@ -1,6 +1,6 @@
 use store::StoreError;
 
-use crate::CodeError;
+use crate::{CodeError, LayerError};
 
 /// A name that leads to nothing that could run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +44,10 @@ pub enum Error {
     PolicyRevisionDiffers,
     #[error("a policy of {size} bytes is over the limit of {max}")]
     PolicyTooLong { size: usize, max: usize },
+    #[error("layer version {arn} does not exist")]
+    NoSuchLayerVersion { arn: String },
+    #[error(transparent)]
+    Layers(#[from] LayerError),
     #[error("more than {max} tags")]
     TooManyTags { max: usize },
     /// The change makes no sense for the function as it is; the text is for its caller.

@@ -13,8 +13,10 @@ use tokio::sync::{Mutex, broadcast, mpsc};
 use crate::attached::AttachedRecord;
 use crate::code::{CodeStore, Sweeper};
 use crate::index::{Entry, Index, Key};
+use crate::layers::LayerIndex;
 use crate::records::{
-    AliasRecord, FunctionRecord, PolicyRecord, RetiredRecord, SPACE, VersionRecord, parse_digest,
+    AliasRecord, FunctionRecord, LayerRecord, LayerVersionRecord, PolicyRecord, RetiredRecord,
+    SPACE, VersionRecord, parse_digest,
 };
 use crate::settle::{Settler, Unsettled};
 use crate::{Alias, Deployed, Error, ResolveError, State};
@@ -46,6 +48,7 @@ pub struct Functions(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub(crate) index: Arc<Index>,
+    pub(crate) layers: LayerIndex,
     pub(crate) code: CodeStore,
     pub(crate) tasks: Tasks,
     pub(crate) tables: Tables,
@@ -64,6 +67,8 @@ pub(crate) struct Tables {
     pub(crate) policies: Table<PolicyRecord>,
     pub(crate) attached: Table<AttachedRecord>,
     pub(crate) retired: Table<RetiredRecord>,
+    pub(crate) layers: Table<LayerRecord>,
+    pub(crate) layer_versions: Table<LayerVersionRecord>,
 }
 
 /// What the data plane must hear of.
@@ -113,6 +118,7 @@ impl Functions {
         let code = CodeStore::open(&config.data, store, tasks).await?;
         let functions = Functions(Arc::new(Inner {
             index: Arc::new(Index::new()),
+            layers: LayerIndex::default(),
             code,
             tasks: tasks.clone(),
             tables: Tables {
@@ -122,6 +128,8 @@ impl Functions {
                 policies: Table::new(store, SPACE),
                 attached: Table::new(store, SPACE),
                 retired: Table::new(store, SPACE),
+                layers: Table::new(store, SPACE),
+                layer_versions: Table::new(store, SPACE),
             },
             writers: (0..WRITERS).map(|_| Mutex::default()).collect(),
             unsettled,
@@ -129,6 +137,7 @@ impl Functions {
             changes: broadcast::channel(CHANGES_KEPT).0,
             generations: AtomicU64::new(1),
         }));
+        functions.load_layers().await?;
         functions.load().await?;
         tasks.add(Settler::new(functions.clone(), settling));
         tasks.add(Sweeper::new(
@@ -222,9 +231,13 @@ impl Functions {
     pub fn usage(&self, account: &Account, region: &Region) -> Usage {
         let index = &self.0.index;
         let keys = index.names(account, region, None, usize::MAX);
+        let own = Usage {
+            functions: 0,
+            code_bytes: self.layer_bytes(account, region),
+        };
         keys.iter()
             .filter_map(|key| index.get(key))
-            .fold(Usage::default(), |sum, entry| Usage {
+            .fold(own, |sum, entry| Usage {
                 functions: sum.functions + 1,
                 code_bytes: sum.code_bytes
                     + entry.shown().code.bytes()

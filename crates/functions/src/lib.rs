@@ -3,6 +3,7 @@
 //! - [`Functions`] is the handle. Reads are answered from memory; [`Functions::resolve`] is the warm
 //!   path. Changes are durable before they return.
 //! - [`Deployed`] is one version as it runs, immutable and replaced as a whole.
+//! - [`LayerVersion`] is a package that functions see at `/opt`; [`Layers`] are those of one function.
 //! - [`Code`] is an unpacked zip on disk, kept as long as anything holds it.
 //!
 //! A new or updated function settles a moment after the change was answered: until then the API shows
@@ -22,6 +23,7 @@ mod error;
 mod facts;
 mod functions;
 mod index;
+mod layers;
 mod load;
 mod policies;
 mod records;
@@ -38,5 +40,8 @@ pub use config::{
 pub use deployed::{Deployed, LastUpdate, State};
 pub use error::{Error, ResolveError};
 pub use functions::{Change, Details, Functions, FunctionsConfig, Usage};
+pub use layers::{
+    LayerError, LayerName, LayerRef, LayerVersion, Layers, NewLayerVersion, UsedLayer,
+};
 pub use policies::{Condition, Policy, Principal, Statement};
 pub use write::{NewCode, NewFunction, NewVersion};

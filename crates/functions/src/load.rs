@@ -143,15 +143,24 @@ impl Functions {
     ) -> Result<Arc<Deployed>, Error> {
         let digest = parse_digest(&record.code)?;
         // Code that cannot be had again makes its function fail, not the start of the server.
-        let (code, state) = match self.0.code.open_kept(digest, record.code_bytes).await {
+        let failed = |what: &str, error: &dyn std::error::Error| {
+            tracing::error!(%function, %version, %error, "{what} of a function is lost");
+            State::Failed {
+                reason: format!("The {what} of the function cannot be read: {error}"),
+            }
+        };
+        let (code, mut state) = match self.0.code.open_kept(digest, record.code_bytes).await {
             Ok(code) => (code, State::Active),
+            Err(error) => (
+                self.0.code.lost(digest, record.code_bytes),
+                failed("code", &error),
+            ),
+        };
+        let layers = match self.load_used(record.layers).await {
+            Ok(layers) => layers,
             Err(error) => {
-                tracing::error!(%function, %version, %error, "code of a function is lost");
-                let reason = format!("The code of the function cannot be read: {error}");
-                (
-                    self.0.code.lost(digest, record.code_bytes),
-                    State::Failed { reason },
-                )
+                state = failed("layers", &error);
+                Arc::default()
             }
         };
         let config = record.config.try_into()?;
@@ -167,6 +176,7 @@ impl Functions {
             generation: self.next_generation(),
             config,
             code,
+            layers,
             state,
             last_update: Some(LastUpdate::Successful),
             last_modified: Time::from_unix_micros(record.modified_us),

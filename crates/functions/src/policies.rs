@@ -172,6 +172,11 @@ fn revision_of(entry: &Entry, f: &FunctionRef) -> Result<String, Error> {
 }
 
 impl PolicyRecord {
+    /// A version of a layer is never made anew.
+    pub(crate) fn of_layer_version(policy: &Policy) -> PolicyRecord {
+        PolicyRecord::of(policy, 0)
+    }
+
     fn of(policy: &Policy, born: u32) -> PolicyRecord {
         let statement = |s: &Statement| {
             let (kind, principal) = match &s.principal {

@@ -9,6 +9,7 @@ use store::{Digest, Record, Space, StoreError};
 use crate::config::{
     Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,
 };
+use crate::{LayerVersion, UsedLayer};
 
 pub(crate) const SPACE: Space = Space("lambda");
 
@@ -108,6 +109,81 @@ pub(crate) struct StatementRecord {
     pub(crate) conditions: Vec<(String, String, String)>,
 }
 
+/// Stays when all versions of a layer are deleted, so that their numbers are never used again.
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct LayerRecord {
+    pub(crate) last_version: u64,
+}
+
+impl Record for LayerRecord {
+    const KIND: &'static str = "layer";
+    const VERSION: u8 = 1;
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct LayerVersionRecord {
+    pub(crate) number: u64,
+    pub(crate) created_us: i64,
+    /// SHA-256 in lower-case hexadecimal.
+    pub(crate) code: String,
+    pub(crate) code_bytes: u64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) description: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) license: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runtimes: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) architectures: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<PolicyRecord>,
+}
+
+impl Record for LayerVersionRecord {
+    const KIND: &'static str = "layer-version";
+    const VERSION: u8 = 1;
+}
+
+impl LayerVersionRecord {
+    pub(crate) fn of(version: &LayerVersion, policy: Option<PolicyRecord>) -> LayerVersionRecord {
+        let words = |list: &Vec<Architecture>| list.iter().map(|a| a.as_str().to_owned()).collect();
+        LayerVersionRecord {
+            number: version.number,
+            created_us: version.created.unix_micros(),
+            code: version.code.digest().to_string(),
+            code_bytes: version.code.bytes(),
+            description: version.description.clone(),
+            license: version.license.clone(),
+            runtimes: version.runtimes.clone(),
+            architectures: version.architectures.as_ref().map(words),
+            policy,
+        }
+    }
+}
+
+pub(crate) fn architectures(words: Vec<String>) -> Result<Vec<Architecture>, StoreError> {
+    let parse = |word: String| word.parse().map_err(|_| damaged("architecture"));
+    words.into_iter().map(parse).collect()
+}
+
+/// A layer version with its content: the version itself may be deleted.
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct UsedLayerRecord {
+    pub(crate) arn: String,
+    pub(crate) code: String,
+    pub(crate) code_bytes: u64,
+}
+
+impl From<&UsedLayer> for UsedLayerRecord {
+    fn from(used: &UsedLayer) -> UsedLayerRecord {
+        UsedLayerRecord {
+            arn: used.arn.clone(),
+            code: used.code.digest().to_string(),
+            code_bytes: used.code.bytes(),
+        }
+    }
+}
+
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct DeployedRecord {
     pub(crate) revision: String,
@@ -115,6 +191,9 @@ pub(crate) struct DeployedRecord {
     /// SHA-256 in lower-case hexadecimal.
     pub(crate) code: String,
     pub(crate) code_bytes: u64,
+    /// What [`ConfigRecord`] names by ARN.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) layers: Vec<UsedLayerRecord>,
     pub(crate) config: ConfigRecord,
 }
 

@@ -12,7 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::deployed::{LastUpdate, State};
 use crate::functions::not_found;
 use crate::index::{Claim, Entry, Key};
-use crate::records::{ConfigRecord, DeployedRecord, FunctionRecord, VersionRecord};
+use crate::layers::Layers;
+use crate::records::{
+    ConfigRecord, DeployedRecord, FunctionRecord, UsedLayerRecord, VersionRecord,
+};
 use crate::settle::Unsettled;
 use crate::{Change, Code, Config, Deployed, Error, Functions};
 
@@ -75,7 +78,9 @@ impl Functions {
         if new.tags.len() > TAGS_MAX {
             return Err(Error::TooManyTags { max: TAGS_MAX });
         }
+        let used = self.find_layers(&new.function, &new.config.layers)?;
         let code = self.0.code.keep(new.zip.clone()).await?;
+        let layers = self.stack(&code, used).await?;
         let this = self.clone();
         self.uncancelled(async move {
             let place = this.place().await?;
@@ -85,7 +90,7 @@ impl Functions {
                     name: key.name.to_string(),
                 });
             }
-            this.insert(&key, new, code, place).await
+            this.insert(&key, new, (code, layers), place).await
         })
         .await
     }
@@ -95,13 +100,13 @@ impl Functions {
         &self,
         key: &Key,
         new: NewFunction,
-        code: Arc<Code>,
+        content: (Arc<Code>, Arc<Layers>),
         place: Place,
     ) -> Result<Arc<Deployed>, Error> {
         let tables = &self.0.tables;
         let retired = tables.retired.get(&key.parts()).await?;
         let last = retired.map_or(0, |row| row.value.last_version);
-        let latest = self.deploy(key, Version::Latest, Arc::new(new.config), code, None);
+        let latest = self.deploy(key, Version::Latest, Arc::new(new.config), content, None);
         let mut entry = Entry {
             running: latest.clone(),
             pending: None,
@@ -146,6 +151,7 @@ impl Functions {
             generation: shown.generation,
             config: Arc::new(config),
             code: Arc::new(checked),
+            layers: shown.layers.clone(),
             state: shown.state.clone(),
             last_update: shown.last_update,
             last_modified: shown.last_modified,
@@ -236,8 +242,19 @@ impl Functions {
         } else {
             Arc::new(config)
         };
+        let is_new_code = code.is_some();
         let code = code.unwrap_or_else(|| entry.running.code.clone());
-        let latest = self.deploy(key, Version::Latest, config, code, Some(&entry.running));
+        let layers = if config.layers != entry.running.config.layers {
+            let used = self.find_layers(&key.function(), &config.layers)?;
+            self.stack(&code, used).await?
+        } else {
+            if is_new_code {
+                self.check_sizes(&code, entry.running.layers.used()).await?;
+            }
+            entry.running.layers.clone()
+        };
+        let content = (code, layers);
+        let latest = self.deploy(key, Version::Latest, config, content, Some(&entry.running));
         let mut next = (*entry).clone();
         next.pending = Some(latest.clone());
         let mut shown = latest.clone();
@@ -291,7 +308,7 @@ impl Functions {
         key: &Key,
         version: Version,
         config: Arc<Config>,
-        code: Arc<Code>,
+        (code, layers): (Arc<Code>, Arc<Layers>),
         former: Option<&Arc<Deployed>>,
     ) -> Arc<Deployed> {
         let tasks = &self.0.tasks;
@@ -303,6 +320,7 @@ impl Functions {
             generation: self.next_generation(),
             config,
             code,
+            layers,
             state: former.map_or(State::Pending, |_| State::Active),
             last_update: former.map(|_| LastUpdate::InProgress),
             last_modified: tasks.clock().now(),
@@ -342,6 +360,7 @@ impl Functions {
             generation: self.next_generation(),
             config,
             code: latest.code.clone(),
+            layers: latest.layers.clone(),
             state: if is_pending {
                 State::Pending
             } else {
@@ -436,6 +455,7 @@ impl From<&Deployed> for DeployedRecord {
             modified_us: Time::unix_micros(d.last_modified),
             code: d.code.digest().to_string(),
             code_bytes: d.code.bytes(),
+            layers: d.layers.used().iter().map(UsedLayerRecord::from).collect(),
             config: ConfigRecord::from(&*d.config),
         }
     }

@@ -1,6 +1,7 @@
 //! Code of functions: checked before anything is kept, unpacked once per digest.
 
 mod archive;
+mod merge;
 mod store;
 mod sweep;
 mod unpack;
@@ -15,7 +16,7 @@ pub use archive::UNZIPPED_MAX;
 pub(crate) use store::CodeStore;
 pub(crate) use sweep::Sweeper;
 
-/// One package of code. Its files stay on disk as long as a value of it lives.
+/// One package of code, or several merged into one. Its files stay on disk as long as a value of it lives.
 #[derive(Debug)]
 pub struct Code {
     digest: Digest,
@@ -28,7 +29,7 @@ impl Code {
         self.digest
     }
 
-    /// Size of the zip.  [Lambda API: CodeSize]
+    /// Size of the zip; zero for a merge.  [Lambda API: CodeSize]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }

@@ -8,10 +8,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use tasks::Tasks;
 
+use super::merge::{merge, size};
 use super::unpack::{check, remove_tree, unpack};
 use super::{Code, CodeError};
 
-/// Unpacked code in `<data>/code/<digest>`, and the zips as blobs.
+/// Unpacked code in `<data>/code/<digest>`, and the zips as blobs. Merges of layers lie beside it,
+/// named by the digest of their parts' digests, without a blob.
 ///
 /// A directory comes before its blob and goes after it, so what a crash leaves behind is a directory
 /// that the sweeper finds. One digest is worked on by one task at a time.
@@ -109,6 +111,34 @@ impl CodeStore {
             self.unpack(digest, zip).await?;
         }
         Ok(self.enter(digest, bytes))
+    }
+
+    /// Several packages as one folder, lowest first. The same packages again are found.
+    pub(crate) async fn merged(&self, parts: &[Arc<Code>]) -> Result<Arc<Code>, CodeError> {
+        let mut all = b"merge".to_vec();
+        parts
+            .iter()
+            .for_each(|p| all.extend_from_slice(&p.digest.0));
+        let digest = sha256(&all);
+        let gate = self.slot(digest).gate;
+        let _alone = gate.lock().await;
+        if let Some(code) = self.slot(digest).live.upgrade() {
+            return Ok(code);
+        }
+        let from: Vec<PathBuf> = parts.iter().map(|p| p.dir.clone()).collect();
+        let (scratch, target) = (self.scratch(), self.dir(digest));
+        self.blocking(move || match target.is_dir() {
+            true => Ok(()),
+            false => merge(&from, &scratch, &target),
+        })
+        .await??;
+        Ok(self.enter(digest, 0))
+    }
+
+    /// Bytes of all files of a package.
+    pub(crate) async fn unzipped(&self, code: &Code) -> Result<u64, CodeError> {
+        let dir = code.dir.clone();
+        Ok(self.blocking(move || size(&dir)).await??)
     }
 
     /// Stands for code that is needed but cannot be had.
