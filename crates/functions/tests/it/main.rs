@@ -9,6 +9,7 @@
 
 mod aliases;
 mod code;
+mod layers;
 mod lifecycle;
 mod policies;
 mod restart;
