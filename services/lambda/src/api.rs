@@ -328,6 +328,7 @@ pub(crate) struct EnvironmentResponse {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Layer {
     pub(crate) arn: String,
+    pub(crate) code_size: u64,
 }
 
 #[derive(Serialize)]
@@ -456,4 +457,116 @@ pub(crate) struct RecursionConfig {
 pub(crate) struct RuntimeManagementConfig {
     pub(crate) update_runtime_on: &'static str,
     pub(crate) function_arn: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct PublishLayerVersionRequest {
+    pub(crate) layer_name: String,
+    pub(crate) description: Option<String>,
+    /// `LayerVersionContentInput` has no member that `FunctionCode` lacks, but for versions in S3.
+    pub(crate) content: Option<FunctionCode>,
+    pub(crate) compatible_runtimes: Option<Vec<String>>,
+    pub(crate) compatible_architectures: Option<Vec<String>>,
+    pub(crate) license_info: Option<String>,
+}
+
+/// The requests that name one version of a layer.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct LayerVersionRequest {
+    pub(crate) layer_name: String,
+    pub(crate) version_number: i64,
+    /// Of the permissions alone.
+    pub(crate) statement_id: Option<String>,
+    /// Of AddLayerVersionPermission alone.
+    pub(crate) action: Option<String>,
+    /// Of AddLayerVersionPermission alone.
+    pub(crate) principal: Option<String>,
+    /// Of AddLayerVersionPermission alone.
+    pub(crate) organization_id: Option<String>,
+    /// Of the permissions alone.
+    pub(crate) revision_id: Option<String>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct GetLayerVersionByArnRequest {
+    pub(crate) arn: Option<String>,
+}
+
+/// `ListLayersRequest` and `ListLayerVersionsRequest`.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ListLayersRequest {
+    /// Of ListLayerVersions alone.
+    pub(crate) layer_name: String,
+    pub(crate) compatible_runtime: Option<String>,
+    pub(crate) compatible_architecture: Option<String>,
+    pub(crate) marker: Option<String>,
+    pub(crate) max_items: Option<i64>,
+}
+
+/// `PublishLayerVersionResponse` and `GetLayerVersionResponse`.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LayerVersionResponse {
+    pub(crate) content: LayerVersionContentOutput,
+    pub(crate) layer_arn: String,
+    #[serde(flatten)]
+    pub(crate) version: LayerVersionsListItem,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LayerVersionContentOutput {
+    pub(crate) location: String,
+    pub(crate) code_sha256: String,
+    pub(crate) code_size: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LayerVersionsListItem {
+    pub(crate) layer_version_arn: String,
+    pub(crate) version: u64,
+    pub(crate) description: String,
+    pub(crate) created_date: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compatible_runtimes: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) compatible_architectures: Option<Vec<&'static str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) license_info: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct LayersListItem {
+    pub(crate) layer_name: String,
+    pub(crate) layer_arn: String,
+    pub(crate) latest_matching_version: LayerVersionsListItem,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListLayersResponse {
+    pub(crate) layers: Vec<LayersListItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_marker: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListLayerVersionsResponse {
+    pub(crate) layer_versions: Vec<LayerVersionsListItem>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_marker: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct AddLayerVersionPermissionResponse {
+    pub(crate) statement: String,
+    pub(crate) revision_id: String,
 }

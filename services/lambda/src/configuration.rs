@@ -75,10 +75,14 @@ pub(crate) fn listed(d: &Deployed, qualifier: Option<&str>) -> FunctionConfigura
             mode: Some(c.tracing.as_str().to_owned()),
         },
         revision_id: d.revision.clone(),
-        layers: c
+        layers: d
             .layers
+            .used()
             .iter()
-            .map(|arn| Layer { arn: arn.clone() })
+            .map(|layer| Layer {
+                arn: layer.arn.clone(),
+                code_size: layer.code.bytes(),
+            })
             .collect(),
         state: None,
         state_reason: None,

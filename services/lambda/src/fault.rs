@@ -59,6 +59,19 @@ pub(crate) fn other_account(cx: &Context, arn: &str) -> Fault {
     .capital_message()
 }
 
+/// A layer of another account that has not shared it.
+pub(crate) fn layer_denied(cx: &Context, action: &str, arn: &str) -> Fault {
+    Fault::client(
+        "AccessDeniedException",
+        403,
+        format!(
+            "User: {} is not authorized to perform: lambda:{action} on resource: {arn} because no resource-based policy allows the lambda:{action} action",
+            cx.principal_arn()
+        ),
+    )
+    .capital_message()
+}
+
 pub(crate) fn qualifiers_differ() -> Fault {
     invalid_parameter(
         "The derived qualifier from the function name does not match the specified qualifier.",
@@ -114,6 +127,19 @@ pub(crate) fn refused_as_is(error: Error, target: &Target) -> Fault {
 pub(crate) fn refused(error: Error, target: &Target) -> Fault {
     match error {
         Error::NotFound(ResolveError::NotFound { .. }) => not_found(&target.arn()),
+        Error::UsedByAliases { aliases } => {
+            let arn = target.unqualified_arn();
+            let aliases = aliases.iter().map(|a| format!("{arn}:{a}")).collect();
+            refused_anywhere(Error::UsedByAliases { aliases })
+        }
+        other => refused_anywhere(other),
+    }
+}
+
+/// As [`refused`], where no function was named.
+pub(crate) fn refused_anywhere(error: Error) -> Fault {
+    match error {
+        Error::NotFound(ResolveError::NotFound { arn }) => not_found(&arn),
         Error::Exists { name } => conflict(format!("Function already exist: {name}")),
         Error::UpdateInProgress { arn } => conflict(format!(
             "The operation cannot be performed at this time. An update is in progress for resource: {arn}"
@@ -125,14 +151,10 @@ pub(crate) fn refused(error: Error, target: &Target) -> Fault {
         Error::CodeSha256Differs { given, current } => invalid_parameter(format!(
             "CodeSHA256 ({given}) is different from current CodeSHA256 in $LATEST ({current}). Please try again with the CodeSHA256 in $LATEST."
         )),
-        Error::UsedByAliases { aliases } => {
-            let arn = target.unqualified_arn();
-            let arns: Vec<String> = aliases.iter().map(|a| format!("{arn}:{a}")).collect();
-            conflict(format!(
-                "Function version is referenced by aliases: [{}]",
-                arns.join(", ")
-            ))
-        }
+        Error::UsedByAliases { aliases } => conflict(format!(
+            "Function version is referenced by aliases: [{}]",
+            aliases.join(", ")
+        )),
         Error::AliasExists { arn } => conflict(format!("Alias already exists: {arn}")),
         Error::AliasNotFound { arn } => missing(format!("Cannot find alias arn: {arn}")),
         Error::StatementExists { id } => conflict(format!(
@@ -152,6 +174,11 @@ pub(crate) fn refused(error: Error, target: &Target) -> Fault {
             400,
             format!("The final policy size ({size}) is bigger than the limit ({max})."),
         ),
+        Error::NoSuchLayerVersion { arn } => {
+            missing(format!("Layer version {arn} does not exist."))
+        }
+        // Operations that take layers word it themselves.
+        Error::Layers(error) => invalid_parameter(error.to_string()),
         Error::TooManyTags { .. } => {
             invalid_parameter("Number of tags exceeds resource tag limit.")
         }

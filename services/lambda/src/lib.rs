@@ -33,8 +33,8 @@ use wire::{Protocol, Service, ServiceBuilder};
 
 use crate::location::Signer;
 use crate::operations::{
-    account, aliases, call, concurrency, create, delete, event_invoke, permissions, read,
-    recursion, streaming, tags, unset, update, versions,
+    account, aliases, call, concurrency, create, delete, event_invoke, layer_permissions, layers,
+    permissions, read, recursion, streaming, tags, unset, update, versions,
 };
 
 /// What the service is made of.
@@ -189,7 +189,7 @@ pub fn service(deps: Deps) -> Service {
             location::download,
         )
         .public();
-    let builder = with_permissions(with_aliases(builder));
+    let builder = with_layers(with_permissions(with_aliases(builder)));
     with_facts(with_event_invoke(builder))
         .rest_not_built(operations::NOT_BUILT)
         .build()
@@ -284,6 +284,70 @@ fn with_event_invoke(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> 
             list,
             200,
             event_invoke::list,
+        )
+}
+
+fn with_layers(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    let all = "/2018-10-31/layers?CompatibleRuntime&CompatibleArchitecture&Marker&MaxItems";
+    let by_arn = "/2018-10-31/layers?find=LayerVersion&Arn";
+    let versions = "/2018-10-31/layers/{LayerName}/versions?CompatibleRuntime&CompatibleArchitecture&Marker&MaxItems";
+    let new = "/2018-10-31/layers/{LayerName}/versions";
+    let one = "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}";
+    let policy = "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy?RevisionId";
+    let statement =
+        "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}?RevisionId";
+    builder
+        .rest(
+            "PublishLayerVersion",
+            Method::POST,
+            new,
+            201,
+            layers::publish,
+        )
+        .body_max(CODE_REQUEST_MAX)
+        .rest("GetLayerVersion", Method::GET, one, 200, layers::get)
+        .rest(
+            "GetLayerVersionByArn",
+            Method::GET,
+            by_arn,
+            200,
+            layers::get_by_arn,
+        )
+        .rest(
+            "DeleteLayerVersion",
+            Method::DELETE,
+            one,
+            204,
+            layers::delete,
+        )
+        .rest("ListLayers", Method::GET, all, 200, layers::list)
+        .rest(
+            "ListLayerVersions",
+            Method::GET,
+            versions,
+            200,
+            layers::list_versions,
+        )
+        .rest(
+            "AddLayerVersionPermission",
+            Method::POST,
+            policy,
+            201,
+            layer_permissions::add,
+        )
+        .rest(
+            "GetLayerVersionPolicy",
+            Method::GET,
+            policy,
+            200,
+            layer_permissions::get,
+        )
+        .rest(
+            "RemoveLayerVersionPermission",
+            Method::DELETE,
+            statement,
+            204,
+            layer_permissions::remove,
         )
 }
 

@@ -161,6 +161,50 @@ pub(crate) const LAYER_VERSION_ARN: Pattern = Pattern {
     },
 };
 
+pub(crate) const LAYER_NAME: Pattern = Pattern {
+    text: r"(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+",
+    matches: |text| {
+        let is_part = |part: &str| all(part, |b| b.is_ascii_alphanumeric() || b == b'-');
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts.as_slice() {
+            ["arn", partition, "lambda", region, account, "layer", name] => {
+                is_part(partition) && is_part(region) && is_account(account) && all(name, is_word)
+            }
+            [name] => all(name, is_word),
+            _ => false,
+        }
+    },
+};
+
+pub(crate) const LAYER_ACTION: Pattern = Pattern {
+    text: "lambda:GetLayerVersion",
+    matches: |text| text == "lambda:GetLayerVersion",
+};
+
+pub(crate) const LAYER_PRINCIPAL: Pattern = Pattern {
+    text: r"\d{12}|\*|arn:(aws[a-zA-Z-]*):iam::\d{12}:root",
+    matches: |text| {
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts.as_slice() {
+            ["arn", partition, "iam", "", account, "root"] => {
+                is_partition(partition) && is_account(account)
+            }
+            [one] => *one == "*" || is_account(one),
+            _ => false,
+        }
+    },
+};
+
+pub(crate) const ORGANIZATION_ID: Pattern = Pattern {
+    text: "o-[a-z0-9]{10,32}",
+    matches: |text| {
+        text.strip_prefix("o-").is_some_and(|id| {
+            (10..=32).contains(&id.len())
+                && all(id, |b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        })
+    },
+};
+
 pub(crate) const LOCAL_MOUNT_PATH: Pattern = Pattern {
     text: r"/mnt/[a-zA-Z0-9-_.]+",
     matches: |text| {
@@ -349,6 +393,22 @@ mod tests {
             ],
             &["arn:aws:lambda:us-east-1:000000000000:layer:l"],
         );
+        check(
+            LAYER_NAME,
+            &["l", "arn:aws:lambda:us-east-1:000000000000:layer:l"],
+            &["", "a.b", "arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
+        );
+        check(
+            LAYER_PRINCIPAL,
+            &["*", "000000000000", "arn:aws:iam::000000000000:root"],
+            &[
+                "",
+                "**",
+                "s3.amazonaws.com",
+                "arn:aws:iam::000000000000:user/u",
+            ],
+        );
+        check(ORGANIZATION_ID, &["o-0123456789"], &["o-1", "0123456789"]);
         check(
             TAGGABLE,
             &[

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use functions::NewFunction;
+use functions::{Error, NewFunction};
 use wire::{Context, Fault};
 
 use crate::api::{FunctionCode, FunctionConfiguration, FunctionRequest};
 use crate::fault::{self, invalid_parameter};
 use crate::name::{PLAIN, Target};
+use crate::operations::layers;
 use crate::settings::{self, Settings};
 use crate::violations::Violations;
 use crate::{Lambda, configuration};
@@ -51,8 +52,16 @@ pub(crate) async fn create(
         publish,
     };
     let created = lambda.functions.create(new).await;
-    let created = created.map_err(|e| fault::refused(e, &target))?;
+    let created = created.map_err(|e| refused(e, &cx, &target))?;
     Ok(configuration::full(&created, None))
+}
+
+/// As [`fault::refused`], for operations that may find layers unusable.
+pub(crate) fn refused(error: Error, cx: &Context, target: &Target) -> Fault {
+    match error {
+        Error::Layers(error) => layers::unusable(error, cx),
+        other => fault::refused(other, target),
+    }
 }
 
 /// The code that a request brings along.

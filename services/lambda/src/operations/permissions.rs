@@ -16,7 +16,7 @@ use crate::rules::{ACTION, PRINCIPAL, SOURCE_ACCOUNT, STATEMENT_ID};
 use crate::violations::Violations;
 
 /// Longest policy, in bytes of its JSON.  [Lambda quotas]
-const POLICY_MAX: usize = 20_480;
+pub(crate) const POLICY_MAX: usize = 20_480;
 
 /// [Lambda API: AddPermission]
 pub(crate) async fn add(
@@ -170,7 +170,7 @@ fn statement(input: &AddPermissionRequest) -> Result<Statement, Fault> {
 }
 
 /// An account, an ARN, a service, or everyone.
-fn principal(text: &str) -> Result<Principal, Fault> {
+pub(crate) fn principal(text: &str) -> Result<Principal, Fault> {
     let is_account = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
     let is_service = [".amazonaws.com", ".amazonaws.com.cn", ".amazon.com"]
         .iter()
@@ -189,7 +189,7 @@ fn principal(text: &str) -> Result<Principal, Fault> {
 /// A statement as IAM writes it; the order of its members is AWS's.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Document {
+pub(crate) struct Document {
     sid: String,
     effect: &'static str,
     principal: Value,
@@ -207,7 +207,7 @@ struct Documents {
     statement: Vec<Document>,
 }
 
-fn document(statement: &Statement, arn: &str) -> Document {
+pub(crate) fn document(statement: &Statement, arn: &str) -> Document {
     let mut condition = Map::new();
     for c in &statement.conditions {
         let operator = condition
@@ -231,7 +231,7 @@ fn document(statement: &Statement, arn: &str) -> Document {
     }
 }
 
-fn text(policy: &Policy, arn: &str) -> String {
+pub(crate) fn text(policy: &Policy, arn: &str) -> String {
     let statement = policy.statements.iter().map(|s| document(s, arn)).collect();
     let all = Documents {
         version: "2012-10-17",

@@ -6,7 +6,7 @@ use wire::{Context, Fault};
 use crate::api::{FunctionCode, FunctionConfiguration, FunctionRequest, UpdateFunctionCodeRequest};
 use crate::fault::{self, invalid_parameter};
 use crate::name::{PLAIN, Target};
-use crate::operations::create::zip;
+use crate::operations::create::{refused, zip};
 use crate::settings::{self, Settings};
 use crate::violations::Violations;
 use crate::{Lambda, configuration};
@@ -49,7 +49,7 @@ pub(crate) async fn code(
     } else {
         lambda.functions.update_code(&function, new).await
     };
-    let updated = updated.map_err(|e| fault::refused(e, &target))?;
+    let updated = updated.map_err(|e| refused(e, &cx, &target))?;
     let version = updated.version.to_string();
     Ok(configuration::full(
         &updated,
@@ -84,7 +84,7 @@ pub(crate) async fn configuration(
             settings.apply(config)
         })
         .await
-        .map_err(|e| fault::refused(e, &target))?;
+        .map_err(|e| refused(e, &cx, &target))?;
     Ok(configuration::full(&updated, None))
 }
 
