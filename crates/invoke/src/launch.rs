@@ -20,6 +20,8 @@ pub use waiting::Waiting;
 
 /// Where the interpreter's own prefix appears, if the host keeps it outside of `/usr`.
 const LANG_DIR: &str = "/var/lang";
+/// Where layers appear.
+const OPT_DIR: &str = "/opt";
 /// Where our bootstraps appear.
 const RUNTIME_DIR: &str = "/var/runtime";
 
@@ -32,6 +34,26 @@ pub struct Launch {
     pub waiting: Option<Arc<Waiting>>,
     /// A `provided.*` function without an executable `bootstrap`.
     pub bootstrap_missing: bool,
+}
+
+impl Launch {
+    /// Adds the merged layers. Their bootstrap serves a function that brings none.
+    /// [Lambda guide: custom runtimes]
+    pub(crate) fn with_layers(mut self, opt: &Path) -> Launch {
+        if self.bootstrap_missing && opt.join("bootstrap").exists() {
+            self.argv = vec!["/opt/bootstrap".to_owned()];
+            self.bootstrap_missing = false;
+        }
+        // A library of theirs may have to take the place of one that a waiting process has loaded.
+        if opt.join("lib").exists() {
+            self.waiting = None;
+        }
+        self.mounts.push(Mount {
+            host: opt.to_owned(),
+            inside: OPT_DIR.into(),
+        });
+        self
+    }
 }
 
 /// The host cannot run the function.
@@ -227,7 +249,7 @@ fn missing(runtime: Runtime) -> MissingRuntime {
     MissingRuntime { message }
 }
 
-/// [Lambda guide: custom runtimes; `/opt` comes with layers]
+/// [Lambda guide: custom runtimes]
 fn provided(code: &Path) -> Launch {
     Launch {
         argv: vec!["/var/task/bootstrap".to_owned()],
@@ -285,6 +307,23 @@ mod tests {
                 .message
                 .contains("install node 22")
         );
+    }
+
+    #[test]
+    fn a_bootstrap_of_a_layer_serves_a_function_without_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (code, opt) = (dir.path().join("code"), dir.path().join("opt"));
+        for folder in [&code, &opt] {
+            std::fs::create_dir(folder).unwrap();
+        }
+        let launch = || provided(&code).with_layers(&opt);
+        assert!(launch().bootstrap_missing);
+        std::fs::write(opt.join("bootstrap"), "").unwrap();
+        assert_eq!(launch().argv, ["/opt/bootstrap"]);
+        assert!(!launch().bootstrap_missing);
+        assert_eq!(launch().mounts[0].inside, Path::new("/opt"));
+        std::fs::write(code.join("bootstrap"), "").unwrap();
+        assert_eq!(launch().argv, ["/var/task/bootstrap"]);
     }
 
     #[tokio::test]

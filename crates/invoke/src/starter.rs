@@ -74,6 +74,10 @@ impl Starter {
             .prepare(runtime, &code, &self.tasks)
             .await
             .map_err(StartFailure::MissingRuntime)?;
+        let found = match deployed.opt_dir() {
+            Some(opt) => found.with_layers(opt),
+            None => found,
+        };
         let log = Arc::new(EnvironmentLog::new(
             self.stream(deployed),
             self.sink.clone(),

@@ -7,6 +7,7 @@ mod configuration;
 mod event_invoke;
 mod harness;
 mod invoke;
+mod layers;
 mod names;
 mod permissions;
 mod refusals;
