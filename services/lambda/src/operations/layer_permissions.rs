@@ -56,7 +56,7 @@ pub(crate) async fn add(
         .functions
         .add_layer_permission(&layer, number, statement, input.revision_id, fits)
         .await
-        .map_err(|e| refused(e))?;
+        .map_err(refused)?;
     Ok(AddLayerVersionPermissionResponse {
         statement: serde_json::to_string(&shown).unwrap_or_default(),
         revision_id: policy.revision.clone(),
@@ -78,7 +78,7 @@ pub(crate) async fn remove(
     let removed = lambda
         .functions
         .remove_layer_permission(&layer, number, id, input.revision_id);
-    removed.await.map_err(|e| refused(e))
+    removed.await.map_err(refused)
 }
 
 /// [Lambda API: GetLayerVersionPolicy]

@@ -53,7 +53,7 @@ pub(crate) async fn publish(
         architectures,
     };
     let made = lambda.functions.publish_layer_version(new).await;
-    let made = made.map_err(|e| refused(e))?;
+    let made = made.map_err(refused)?;
     Ok(shown(&lambda, &cx, &made))
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn delete(
         return Err(fault::layer_denied(&cx, "DeleteLayerVersion", &arn));
     }
     let gone = lambda.functions.delete_layer_version(&layer, number).await;
-    gone.map_err(|e| refused(e))
+    gone.map_err(refused)
 }
 
 /// [Lambda API: ListLayers]
