@@ -1,5 +1,7 @@
 """Layers: published, shared, listed and deleted with the stock clients; seen by functions at /opt."""
 
+import json
+import signal
 import urllib.request
 
 import pytest
@@ -9,7 +11,7 @@ from kiln import NODE, PYTHON, code_of, unique, zipped
 
 #: What the layers put in sight: see `seen`.
 LOOK = """
-import os, stat, subprocess, sys
+import subprocess
 
 def handler(event, context):
     seen = {}
@@ -152,7 +154,7 @@ def test_functions_keep_a_deleted_layer(kiln, publish, deploy):
         kiln.lambda_.get_layer_version(LayerName=name, VersionNumber=1)
     assert code_of(refused)[:2] == ("ResourceNotFoundException", 404)
     with pytest.raises(ClientError) as refused:
-        function.update(Layers=[arn])
+        deploy({"index.py": LOOK}, Layers=[arn])
     expected = ("InvalidParameterValueException", 400, f"Layer version {arn} does not exist.")
     assert code_of(refused) == expected
     assert publish({"a": "new"}, name=name)["Version"] == 2
@@ -160,8 +162,6 @@ def test_functions_keep_a_deleted_layer(kiln, publish, deploy):
 
 def test_layers_survive_a_crash(start_kiln):
     """LAY-1, LAY-4: after kill -9 the layer is there, and so is what functions see of it."""
-    import signal
-
     kiln = start_kiln()
     client = kiln.lambda_
     arns = []
@@ -178,8 +178,6 @@ def test_layers_survive_a_crash(start_kiln):
     now = kiln.lambda_.get_function_configuration(FunctionName="f")
     assert [layer["Arn"] for layer in now["Layers"]] == arns
     event = {"read": {"a": "/opt/a", "b": "/opt/b"}}
-    import json
-
     answer = kiln.lambda_.invoke(FunctionName="f", Payload=json.dumps(event))
     assert json.load(answer["Payload"]) == {"a": "a", "b": "b"}
 

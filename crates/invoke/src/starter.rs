@@ -122,7 +122,10 @@ impl Starter {
             network: self.network,
             waiting: None,
             template: None,
-            extensions: Extensions::default(),
+            extensions: Extensions {
+                external: deployed.layers.extensions().to_vec(),
+                ..Extensions::default()
+            },
             init_limit: Duration::ZERO,
             output: log.clone(),
         };
