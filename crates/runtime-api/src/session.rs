@@ -195,6 +195,21 @@ impl SessionHandle {
         }
     }
 
+    /// The same as [`SessionHandle::idle`], or an extension that gives up meanwhile.
+    pub async fn settled(&mut self) -> Result<(), Extension> {
+        let shared = self.shared.clone();
+        tokio::select! {
+            biased;
+            () = self.idle() => Ok(()),
+            extension = shared.extensions.failure() => Err(extension),
+        }
+    }
+
+    /// Has all telemetry sent that waits, because the environment ends.
+    pub fn flush_telemetry(&mut self) {
+        self.shared.extensions.flush();
+    }
+
     /// Waits until the runtime and every extension that gets invocations ask for the next event.
     pub async fn idle(&mut self) {
         while !self.shared.lock().is_idle() || !self.shared.extensions.is_idle() {

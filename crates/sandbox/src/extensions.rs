@@ -1,17 +1,22 @@
 //! What an environment is told about extensions.
 //! [Lambda guide: Extensions API, Telemetry API]
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use model::{Death, Exit, Fault};
-use runtime_api::{Extension, Function, Standing, Telemetry};
+use runtime_api::{Extension, Facts, Function, Host, Standing, Telemetry};
+
+use crate::EnvironmentSpec;
 
 /// Where external extensions lie, inside.
 pub const EXTENSIONS_DIR: &str = "/opt/extensions";
 /// Longest shutdown if there are external extensions; the share of the runtime.
 /// [Lambda guide: shutdown phase]
-pub(crate) const SHUTDOWN_MS_MAX: u64 = 2_000;
-pub(crate) const SHUTDOWN_RUNTIME_MS_MAX: u64 = 300;
+pub(crate) const SHUTDOWN_MAX: Duration = Duration::from_millis(2_000);
+pub(crate) const SHUTDOWN_RUNTIME_MAX: Duration = Duration::from_millis(300);
 /// Longest shutdown if all extensions live inside the runtime.
-pub(crate) const SHUTDOWN_INTERNAL_MS_MAX: u64 = 500;
+pub(crate) const SHUTDOWN_INTERNAL_MAX: Duration = Duration::from_millis(500);
 
 /// The extensions of an environment; by default there are none to start, but the runtime may bring
 /// some of its own.
@@ -21,7 +26,7 @@ pub struct Extensions {
     /// have registered. At most ten, or the environment does not start.
     pub external: Vec<String>,
     /// What extensions are told about the function.
-    pub function: std::sync::Arc<Function>,
+    pub function: Arc<Function>,
     /// Where the platform puts its events; subscribers get them from there.
     pub telemetry: Telemetry,
 }
@@ -48,7 +53,7 @@ impl StopReason {
 }
 
 /// The variables of an external extension: the function's, without what belongs to the runtime.
-/// `XDG`-like names of the user's stay.  [Lambda guide: environment variables of extensions]
+/// [Lambda guide: environment variables of extensions]
 pub(crate) fn variables(all: &[(String, String)]) -> Vec<(String, String)> {
     const HIDDEN: &[&str] = &[
         "AWS_EXECUTION_ENV",
@@ -63,6 +68,17 @@ pub(crate) fn variables(all: &[(String, String)]) -> Vec<(String, String)> {
     all.iter().filter(|(name, _)| seen(name)).cloned().collect()
 }
 
+/// What the session of an environment knows. `host`: delivers telemetry.
+pub(crate) fn facts(spec: &EnvironmentSpec, host: Option<Arc<dyn Host>>) -> Facts {
+    Facts {
+        seed: spec.id.clone(),
+        external: spec.extensions.external.clone(),
+        function: spec.extensions.function.clone(),
+        telemetry: spec.extensions.telemetry.clone(),
+        host,
+    }
+}
+
 /// How an extension failed that ended like this, or that says it will.
 pub(crate) fn fallen(extension: &Extension, death: Death) -> Exit {
     let fault = match extension.standing {
@@ -71,6 +87,15 @@ pub(crate) fn fallen(extension: &Extension, death: Death) -> Exit {
         _ => Fault::Crash,
     };
     Exit::Extension(fault, death)
+}
+
+/// The `Error Type` of an extension that could not be started.  [spec 4.8]
+pub(crate) fn launch_error(errno: i32) -> &'static str {
+    if errno == rustix::io::Errno::ACCESS.raw_os_error() {
+        "PermissionDenied"
+    } else {
+        "UnknownError"
+    }
 }
 
 /// The line of the log that tells how an extension came up.  [spec 4.2]

@@ -13,8 +13,8 @@
 
 mod api;
 mod channel;
+mod deliver;
 pub mod doctor;
-#[allow(dead_code)]
 mod extensions;
 pub mod fake;
 pub mod helper;
@@ -24,6 +24,7 @@ mod output;
 pub mod process;
 mod running;
 mod sys;
+mod winding;
 
 pub use runtime_api::{Category, Extension, Function, Standing, Telemetry};
 pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};

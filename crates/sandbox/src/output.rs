@@ -233,8 +233,11 @@ impl Streams {
         }
     }
 
+    pub(crate) fn output(&self) -> &Arc<dyn Output> {
+        &self.sink.output
+    }
+
     /// Also reads what external extensions write.
-    #[allow(dead_code)]
     pub(crate) fn with_extensions(mut self, pipe: OwnedFd) -> io::Result<Streams> {
         self.extensions = Some(Receiver::from_owned_fd(pipe)?);
         Ok(self)

@@ -17,12 +17,14 @@ use async_trait::async_trait;
 use model::Exit;
 use runtime_api::Session;
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 use tasks::Tasks;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 
+use crate::deliver::{Deliveries, Life, Local};
+use crate::extensions::facts;
 use crate::meter::peak_rss_mib;
 use crate::output::{Streams, pipe};
 use crate::running::{Body, Running};
@@ -85,13 +87,19 @@ impl Sandbox for Process {
         let (framed, framed_end) = pipe().map_err(backend)?;
         let streams =
             Streams::new(text, framed, spec.output.clone(), clock.clone()).map_err(backend)?;
+        if !spec.extensions.external.is_empty() {
+            return Err(backend("the process backend starts no external extensions"));
+        }
         let limit = spec.init_limit;
-        let body = self
+        let (host, life) = Deliveries::begin(Arc::new(Local), &self.tasks);
+        let facts = facts(&spec, Some(host));
+        let mut body = self
             .tasks
             .blocking(move || spawn(&spec, api, &text_end, &framed_end))
             .await
             .map_err(|e| StartError::Backend(e.to_string()))??;
-        let (session, handle) = Session::new();
+        body.deliveries = Some(life);
+        let (session, handle) = Session::with(facts);
         self.tasks.spawn("runtime-api", session.serve(listener));
         let started = clock.monotonic();
         let init = InitReport {
@@ -100,7 +108,8 @@ impl Sandbox for Process {
             origin: Origin::New,
         };
         let body = Box::new(body);
-        let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
+        let running =
+            Running::begin(body, handle, streams, clock, (started, init), ("", limit)).await?;
         Ok(Box::new(running))
     }
 
@@ -178,6 +187,7 @@ struct Child {
     pid: Pid,
     pidfd: AsyncFd<OwnedFd>,
     exit: Option<Exit>,
+    deliveries: Option<Life>,
 }
 
 impl Child {
@@ -190,6 +200,7 @@ impl Child {
             pid,
             pidfd: sys::watch(pidfd, Interest::READABLE)?,
             exit: None,
+            deliveries: None,
         })
     }
 
@@ -220,6 +231,17 @@ impl Body for Child {
         exit
     }
 
+    fn runtime_is_gone(&self) -> bool {
+        self.exit.is_some()
+    }
+
+    fn signal_runtime(&mut self, signal: Signal) {
+        if self.exit.is_none() {
+            // It may have ended by itself.
+            let _ = kill_process(self.pid, signal);
+        }
+    }
+
     fn is_busy(&mut self, _is_busy: bool) {}
 
     fn init_done(&mut self) {}
@@ -240,6 +262,7 @@ impl Body for Child {
     async fn end(&mut self) {
         self.kill_group();
         self.exited().await;
+        self.deliveries = None;
     }
 }
 

@@ -5,9 +5,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Call, Concluded, Death, Ending, Exit, Unfinished};
 use runtime_api::{InitEnd, Reply, ResponseWriter, SessionHandle};
+use rustix::process::Signal;
 use tasks::{Clock, Mono};
 
-use crate::extensions::fallen;
+use crate::extensions::{StopReason, fallen};
 use crate::output::Streams;
 use crate::{Answer, Environment, InitReport, StartError};
 
@@ -20,6 +21,32 @@ const SETTLE: Duration = Duration::from_millis(20);
 pub(crate) trait Body: Send {
     /// Returns when the runtime ended; the same again if asked again. Cancel-safe.
     async fn exited(&mut self) -> Exit;
+
+    /// Returns when the next process ended that is told of. Cancel-safe.
+    async fn heard(&mut self) -> Ended {
+        Ended::Runtime(self.exited().await)
+    }
+
+    /// The extension whose end [`Body::exited`] told.
+    fn fallen(&self) -> Option<&str> {
+        None
+    }
+
+    /// Starts the runtime, which waited for the extensions. `path`: its program.
+    async fn launch(&mut self, path: &str) -> Result<(), StartError> {
+        let _ = path;
+        Ok(())
+    }
+
+    /// The runtime has ended, while the rest goes on.
+    fn runtime_is_gone(&self) -> bool {
+        false
+    }
+
+    /// Sends a signal to the runtime itself.
+    fn signal_runtime(&mut self, signal: Signal) {
+        let _ = signal;
+    }
 
     /// A call begins or ended.
     fn is_busy(&mut self, is_busy: bool);
@@ -41,19 +68,29 @@ pub(crate) trait Body: Send {
     async fn end(&mut self);
 }
 
+/// A process that ended.
+pub(crate) enum Ended {
+    Runtime(Exit),
+    Extension(String, Death),
+    /// The environment as a whole.
+    All(Exit),
+}
+
 pub(crate) struct Running {
-    body: Box<dyn Body>,
-    session: SessionHandle,
-    streams: Streams,
-    clock: Clock,
+    pub(crate) body: Box<dyn Body>,
+    pub(crate) session: SessionHandle,
+    pub(crate) streams: Streams,
+    pub(crate) clock: Clock,
     init: InitReport,
 }
 
 /// What the wait for init ended with.
-enum Begin {
+pub(crate) enum Begin {
     Said(InitEnd),
     Exited(Exit),
     TimedOut,
+    /// The runtime's program could not be started after the extensions.
+    NotLaunched(StartError),
 }
 
 impl Running {
@@ -65,7 +102,7 @@ impl Running {
         streams: Streams,
         clock: Clock,
         (since, init): (Mono, InitReport),
-        limit: Duration,
+        (path, limit): (&str, Duration),
     ) -> Result<Running, StartError> {
         let mut running = Running {
             body,
@@ -74,24 +111,41 @@ impl Running {
             clock,
             init,
         };
-        let end = running.wait_for_init(limit).await;
+        let end = match running.settle(path, limit).await {
+            Ok(()) => {
+                let spent = running.clock.monotonic().since(since);
+                running.wait_for_init(limit.saturating_sub(spent)).await
+            }
+            Err(end) => end,
+        };
         running.streams.drain();
         let took = running.clock.monotonic().since(since);
-        let failure = match end {
+        let (failure, reason) = match end {
             Begin::Said(InitEnd::Ready) => {
                 running.init.duration = took;
                 running.body.init_done();
+                running.end_init();
                 return Ok(running);
             }
-            Begin::Said(InitEnd::Failed(error)) => StartError::InitFailed { error, took },
-            Begin::Said(InitEnd::Extension(extension)) => StartError::InitExited {
-                exit: fallen(&extension, Death::Code(0)),
-                took,
-            },
-            Begin::Exited(exit) => StartError::InitExited { exit, took },
-            Begin::TimedOut => StartError::InitTimedOut { waited: limit },
+            Begin::Said(InitEnd::Failed(error)) => {
+                (StartError::InitFailed { error, took }, StopReason::Failure)
+            }
+            Begin::Said(InitEnd::Extension(extension)) => {
+                let exit = running.gave_up(&extension).await;
+                (StartError::InitExited { exit, took }, StopReason::Failure)
+            }
+            Begin::Exited(exit) => {
+                let exit = running.blame(exit);
+                (StartError::InitExited { exit, took }, StopReason::Failure)
+            }
+            Begin::TimedOut => (
+                StartError::InitTimedOut { waited: limit },
+                StopReason::Timeout,
+            ),
+            Begin::NotLaunched(error) => (error, StopReason::Failure),
         };
-        running.body.end().await;
+        running.end_init();
+        running.wind_up(reason).await;
         running.streams.drain();
         Err(failure)
     }
@@ -188,11 +242,34 @@ impl Environment for Running {
         let exit = tokio::select! {
             biased;
             exit = self.body.exited() => exit,
-            () = self.session.idle() => return Ok(()),
+            settled = self.session.settled() => match settled {
+                Ok(()) => return Ok(()),
+                Err(extension) => fallen(&extension, Death::Code(0)),
+            },
             _ = self.streams.pump() => return Ok(()), // it never returns
         };
         self.streams.drain();
-        Err(exit)
+        Err(self.blame(exit))
+    }
+
+    async fn runtime_ready(&mut self) -> Result<(), Exit> {
+        let exit = tokio::select! {
+            biased;
+            exit = self.body.exited() => exit,
+            () = self.session.runtime_idle() => return Ok(()),
+            _ = self.streams.pump() => return Ok(()), // it never returns
+        };
+        self.streams.drain();
+        Err(self.blame(exit))
+    }
+
+    fn has_extensions(&self) -> bool {
+        self.session.has_extensions()
+    }
+
+    async fn stop_for(mut self: Box<Self>, reason: StopReason) {
+        self.wind_up(reason).await;
+        self.streams.drain();
     }
 
     async fn lost(&mut self) -> Exit {

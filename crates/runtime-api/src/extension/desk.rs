@@ -255,6 +255,10 @@ impl Desk {
         self.facts.telemetry.close();
     }
 
+    pub(crate) fn flush(&self) {
+        self.facts.telemetry.flush();
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         !self.is_used() || self.lock().roster.is_complete()
     }

@@ -17,10 +17,11 @@ use rustix::process::{
     set_dumpable_behavior, set_parent_process_death_signal, umask,
 };
 
+use super::beside::Beside;
 use super::cgroup::SELF;
 use super::confine;
 use super::network;
-use super::proto::{FromInit, Furniture, Reach, ToInit};
+use super::proto::{FromInit, Furniture, Neighbours, Reach, ToInit};
 use super::root::{self, At, Failure, Root};
 use super::runtime::{Runtime, Started};
 use super::seccomp::Filter;
@@ -46,7 +47,14 @@ pub(super) struct Plan<'a> {
 /// Never returns to the helper's code.
 pub(super) fn run(plan: &Plan<'_>) -> ! {
     let report = match live(plan) {
-        Ok(runtime) => reap(runtime),
+        Ok(Alive { runtime, beside }) => match beside {
+            None => reap(runtime),
+            Some(mut beside) => {
+                // Nothing that the server could say now matters but that it is gone.
+                beside.watch(plan.server.as_fd());
+                sys::exit_now(0)
+            }
+        },
         Err(report) => report,
     };
     // If the server is gone there is nobody to tell.
@@ -63,8 +71,14 @@ impl From<Failure> for FromInit {
     }
 }
 
-/// Prepares and becomes a function; gives the process id of its runtime.
-fn live(plan: &Plan<'_>) -> Result<i32, FromInit> {
+/// A function that runs.
+struct Alive {
+    runtime: i32,
+    beside: Option<Beside>,
+}
+
+/// Prepares and becomes a function.
+fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
     let (mut root, listeners) = prepare(plan)?;
     let mut runtime = Runtime::fork(plan).at("fork the runtime")?;
     let mut fds: Vec<BorrowedFd<'_>> = vec![root.tmp.as_fd()];
@@ -72,15 +86,24 @@ fn live(plan: &Plan<'_>) -> Result<i32, FromInit> {
     tell(plan, &FromInit::Prepared, &fds);
     drop(listeners);
     let pid = runtime.pid;
+    let mut beside = None;
     loop {
         let (told, text) = furnished(plan, &root, pid)?;
         match told {
-            ToInit::Run { tmp_bytes, .. } => {
+            ToInit::Run {
+                tmp_bytes,
+                neighbours,
+                ..
+            } => {
                 root.resize_tmp(tmp_bytes)?;
                 root::stand()?;
+                if let Some(neighbours) = &neighbours {
+                    beside = Some(settle(plan, neighbours, pid)?);
+                }
                 started(runtime.start(&text))?;
                 break;
             }
+            ToInit::Go => return Err(Errno::PROTO).at("go without extensions")?,
             ToInit::Wait { .. } => {
                 started(runtime.start(&text))?;
                 tell(plan, &FromInit::Waiting, &[]);
@@ -95,8 +118,25 @@ fn live(plan: &Plan<'_>) -> Result<i32, FromInit> {
     }
     tell(plan, &FromInit::Started, &[]);
     drop((root, runtime));
-    close_up(plan).at("shrink the first process")?;
-    Ok(pid)
+    close_up(plan, beside.as_ref()).at("shrink the first process")?;
+    Ok(Alive {
+        runtime: pid,
+        beside,
+    })
+}
+
+/// Starts the extensions and waits until all have registered.
+fn settle(plan: &Plan<'_>, neighbours: &Neighbours, runtime: i32) -> Result<Beside, FromInit> {
+    let (mut beside, ends) = Beside::start(plan, neighbours)?;
+    beside.add_runtime(runtime)?;
+    let ends: Vec<BorrowedFd<'_>> = ends.0.iter().map(AsFd::as_fd).collect();
+    tell(plan, &FromInit::Beside, &ends);
+    beside.watch(plan.server.as_fd());
+    match channel::receive::<ToInit>(&plan.server) {
+        Ok((ToInit::Go, _)) => Ok(beside),
+        // The server is gone, or stopped the environment.
+        _ => sys::exit_now(0),
+    }
 }
 
 fn started(started: Started) -> Result<(), FromInit> {
@@ -200,7 +240,7 @@ fn await_helper(plan: &Plan<'_>, runtime: i32) -> Result<(), FromInit> {
 }
 
 /// The first process keeps nothing but its socket to the server.
-fn close_up(plan: &Plan<'_>) -> io::Result<()> {
+fn close_up(plan: &Plan<'_>, beside: Option<&Beside>) -> io::Result<()> {
     sys::drop_bounding_set()?;
     confine::no_capabilities()?;
     // Dropping rights may have made it readable again.
@@ -210,7 +250,9 @@ fn close_up(plan: &Plan<'_>) -> io::Result<()> {
         sys::dup_to(null.as_fd(), standard)?;
     }
     drop(null);
-    sys::close_all_but(&[plan.server.as_fd()])
+    let lives = beside.into_iter().flat_map(Beside::lives);
+    let kept: Vec<BorrowedFd<'_>> = lives.chain([plan.server.as_fd()]).collect();
+    sys::close_all_but(&kept)
 }
 
 /// Reaps until the runtime itself ended.

@@ -11,6 +11,7 @@
 //!  └──────────────────────FromInit───────────────────────┘
 //! ```
 
+mod beside;
 mod calls;
 mod cgroup;
 mod confine;
@@ -25,8 +26,8 @@ mod seccomp;
 mod template;
 
 pub(crate) use proto::{
-    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, LINK_LOCAL, Program,
-    RUNTIME_API_PORT, Reach, Request, ToInit, WAIT_FD,
+    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, LINK_LOCAL, Neighbours,
+    Program, RUNTIME_API_PORT, Reach, Request, ToInit, WAIT_FD,
 };
 
 use std::collections::BTreeMap;

@@ -44,7 +44,14 @@ pub(crate) enum Furniture {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum ToInit {
     /// Becomes the function by starting its program.
-    Run { tmp_bytes: u64, program: Program },
+    Run {
+        tmp_bytes: u64,
+        program: Program,
+        /// Started before it, which then waits for [`ToInit::Go`].
+        neighbours: Option<Neighbours>,
+    },
+    /// Every extension has registered: start the program. The only word without a [`Furnish`].
+    Go,
     /// Starts a program that waits for the function's variables on [`WAIT_FD`].
     Wait { program: Program },
     /// Becomes the function by handing these to the waiting program.
@@ -54,6 +61,15 @@ pub(crate) enum ToInit {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
+    /// `NAME=value`
+    pub(crate) env: Vec<String>,
+}
+
+/// The external extensions of a function.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Neighbours {
+    /// Files of `/opt/extensions`.
+    pub(crate) names: Vec<String>,
     /// `NAME=value`
     pub(crate) env: Vec<String>,
 }
@@ -144,6 +160,17 @@ pub(crate) enum FromInit {
     BadEntrypoint { errno: i32 },
     /// The runtime ended.
     Exited { code: Option<i32>, signal: i32 },
+    /// The extensions run and the program waits for [`ToInit::Go`]. With the reading end of what
+    /// they write, and for each a socket that can be connected inside.
+    Beside,
+    /// The program of an extension could not be executed.
+    ExtensionNotLaunched { name: String, errno: i32 },
+    /// The process of an extension ended.
+    ExtensionExited {
+        name: String,
+        code: Option<i32>,
+        signal: i32,
+    },
 }
 
 /// The environment's own address for the Runtime API.  [observed on AWS]

@@ -84,7 +84,7 @@ impl Runtime {
     }
 }
 
-const EXEC: &str = "exec";
+pub(super) const EXEC: &str = "exec";
 
 /// In the new process. Returns to nobody.
 fn become_runtime(plan: &Plan<'_>, heard: BorrowedFd<'_>, fail: BorrowedFd<'_>) -> ! {
@@ -92,15 +92,20 @@ fn become_runtime(plan: &Plan<'_>, heard: BorrowedFd<'_>, fail: BorrowedFd<'_>) 
         sys::exit_now(127);
     };
     let (step, error) = match fcntl_dupfd_cloexec(heard, HIGH) {
-        Ok(heard) => match bind(plan) {
+        Ok(heard) => match bind(plan, plan.text.as_fd(), Some(plan.framed.as_fd())) {
             Ok(()) => exec(heard.into()),
             Err((step, error)) => (step, error),
         },
         Err(error) => ("keep the pipe", error.into()),
     };
+    child_failed(fail.as_fd(), step, &error)
+}
+
+/// Says why there is no program, and ends.
+pub(super) fn child_failed(fail: BorrowedFd<'_>, step: &str, error: &io::Error) -> ! {
     let message = (step, error.raw_os_error().unwrap_or(0));
     if let Ok(text) = serde_json::to_vec(&message) {
-        let _ = rustix::io::write(&fail, &text);
+        let _ = rustix::io::write(fail, &text);
     }
     sys::exit_now(127)
 }
@@ -156,7 +161,12 @@ fn strings(program: &Program) -> io::Result<(Vec<CString>, Vec<CString>)> {
     Ok((list(&program.argv)?, list(&program.env)?))
 }
 
-fn bind(plan: &Plan<'_>) -> Result<(), (&'static str, io::Error)> {
+/// Takes the bounds of whatever runs in an environment, with `text` as its output.
+pub(super) fn bind(
+    plan: &Plan<'_>,
+    text: BorrowedFd<'_>,
+    framed: Option<BorrowedFd<'_>>,
+) -> Result<(), (&'static str, io::Error)> {
     fn at<T>(
         step: &'static str,
         result: Result<T, impl Into<io::Error>>,
@@ -165,7 +175,7 @@ fn bind(plan: &Plan<'_>) -> Result<(), (&'static str, io::Error)> {
     }
     at("start a session", setsid())?;
     at("set limits", confine::limits())?;
-    at("set descriptors", descriptors(plan))?;
+    at("set descriptors", descriptors(text, framed))?;
     at("drop rights", confine::identity(plan.rootless))?;
     let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
     at(
@@ -178,19 +188,20 @@ fn bind(plan: &Plan<'_>) -> Result<(), (&'static str, io::Error)> {
     )
 }
 
-/// 0 is the null device, 1 and 2 the text pipe, 3 the framed pipe; the rest closes on exec.
-fn descriptors(plan: &Plan<'_>) -> io::Result<()> {
+/// 0 is the null device, 1 and 2 the text pipe, 3 the framed pipe if there is one; the rest closes
+/// on exec.
+fn descriptors(text: BorrowedFd<'_>, framed: Option<BorrowedFd<'_>>) -> io::Result<()> {
     let null = File::open("/dev/null")?;
     // Taken above first, so that no copy overwrites one that is still needed.
     let high = |fd: BorrowedFd<'_>| fcntl_dupfd_cloexec(fd, HIGH);
-    let (null, text, framed): (OwnedFd, OwnedFd, OwnedFd) = (
-        high(null.as_fd())?,
-        high(plan.text.as_fd())?,
-        high(plan.framed.as_fd())?,
-    );
+    let (null, text): (OwnedFd, OwnedFd) = (high(null.as_fd())?, high(text)?);
+    let framed: Option<OwnedFd> = framed.map(high).transpose()?;
     sys::dup_to(null.as_fd(), 0)?;
     sys::dup_to(text.as_fd(), 1)?;
     sys::dup_to(text.as_fd(), 2)?;
+    let Some(framed) = framed else {
+        return sys::close_on_exec_from(3);
+    };
     sys::dup_to(framed.as_fd(), FRAMED_FD)?;
     sys::close_on_exec_from(4)
 }

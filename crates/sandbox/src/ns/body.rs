@@ -3,9 +3,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Exit, Memory};
+use model::{Death, Exit, Fault, Memory};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, pidfd_send_signal};
+use rustix::process::{Pid, Signal, kill_process, pidfd_send_signal};
 use tasks::Tasks;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -15,10 +15,14 @@ use super::backend;
 use super::freezer::Freezer;
 use super::link::Link;
 use super::meter::Meter;
+use super::prepared::word;
 use crate::StartError;
 use crate::channel::{self, ChannelError};
-use crate::helper::{Cgroups, FromInit};
-use crate::{running, sys};
+use crate::deliver::Life;
+use crate::helper::{Cgroups, FromInit, ToInit};
+use crate::meter::below;
+use crate::running::{self, Ended};
+use crate::sys;
 
 /// How often a busy environment's memory and `/tmp` are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
@@ -29,6 +33,7 @@ const WATCH_IDLE_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Body {
     id: String,
     link: Arc<Link>,
+    pid: u32,
     pidfd: OwnedFd,
     socket: AsyncFd<OwnedFd>,
     meter: Meter,
@@ -40,6 +45,10 @@ pub(super) struct Body {
     is_gone: bool,
     /// Dropping them ends what carries connections out of the environment.
     guards: Vec<oneshot::Sender<()>>,
+    deliveries: Option<Life>,
+    /// The extension whose end is `exit`.
+    fallen: Option<String>,
+    runtime_is_gone: bool,
 }
 
 impl Body {
@@ -58,6 +67,7 @@ impl Body {
             socket: sys::watch(socket, Interest::READABLE).map_err(backend)?,
             id,
             link,
+            pid,
             pidfd,
             meter,
             freezer,
@@ -67,6 +77,9 @@ impl Body {
             is_busy: true,
             is_gone: false,
             guards: Vec::new(),
+            deliveries: None,
+            fallen: None,
+            runtime_is_gone: false,
         })
     }
 
@@ -101,6 +114,11 @@ impl Body {
         gone
     }
 
+    /// What is delivered into the environment ends with it.
+    pub(super) fn carries(&mut self, life: Life) {
+        self.deliveries = Some(life);
+    }
+
     fn kill(&self) {
         // Fails only if it ended by itself.
         let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
@@ -113,6 +131,7 @@ impl Body {
             self.link.stop(&self.id).await;
             self.is_gone = true;
             self.guards.clear();
+            self.deliveries = None;
             self.meter.meter_tmp(None);
         }
     }
@@ -157,26 +176,14 @@ impl running::Body for Body {
         if let Some(exit) = self.exit {
             return exit;
         }
-        let said = tokio::select! {
-            biased;
-            said = hear(&self.socket) => said,
-            exit = self.watch() => {
-                self.exit = Some(exit);
-                return exit;
+        let exit = match self.heard().await {
+            Ended::Runtime(exit) | Ended::All(exit) => exit,
+            Ended::Extension(name, death) => {
+                self.fallen = Some(name);
+                Exit::Extension(Fault::Crash, death)
             }
         };
-        let exit = match said {
-            Ok((
-                FromInit::Exited {
-                    code: Some(code), ..
-                },
-                _,
-            )) => Exit::Code(code),
-            Ok((FromInit::Exited { signal, .. }, _)) => Exit::Signal(signal),
-            // The first process itself was killed.
-            _ => Exit::Signal(Signal::KILL.as_raw()),
-        };
-        let killed = exit == Exit::Signal(Signal::KILL.as_raw());
+        let killed = matches!(exit, Exit::Signal(9) | Exit::Extension(_, Death::Signal(9)));
         let exit = if killed && self.meter.out_of_memory() {
             Exit::OutOfMemory
         } else {
@@ -184,6 +191,68 @@ impl running::Body for Body {
         };
         self.exit = Some(exit);
         exit
+    }
+
+    async fn heard(&mut self) -> Ended {
+        let said = tokio::select! {
+            biased;
+            said = hear(&self.socket) => said,
+            exit = self.watch() => return Ended::All(exit),
+        };
+        match said {
+            Ok((FromInit::Exited { code, signal }, _)) => {
+                self.runtime_is_gone = true;
+                Ended::Runtime(code.map_or(Exit::Signal(signal), Exit::Code))
+            }
+            Ok((FromInit::ExtensionExited { name, code, signal }, _)) => {
+                Ended::Extension(name, code.map_or(Death::Signal(signal), Death::Code))
+            }
+            // The first process itself was killed.
+            _ => Ended::All(Exit::Signal(Signal::KILL.as_raw())),
+        }
+    }
+
+    fn fallen(&self) -> Option<&str> {
+        self.fallen.as_deref()
+    }
+
+    async fn launch(&mut self, path: &str) -> Result<(), StartError> {
+        match channel::send(self.socket.get_ref(), &ToInit::Go, &[]) {
+            // If it is gone its last word says why.
+            Ok(()) | Err(ChannelError::Closed) => {}
+            Err(error) => return Err(backend(error)),
+        }
+        loop {
+            match word(self, path).await {
+                Ok((FromInit::Started, _)) => return Ok(()),
+                // An extension ended while it was sent: what follows finds that out.
+                Ok((FromInit::ExtensionExited { name, code, signal }, _)) => {
+                    self.fallen = Some(name);
+                    let death = code.map_or(Death::Signal(signal), Death::Code);
+                    self.exit = Some(Exit::Extension(Fault::Crash, death));
+                }
+                Ok((other, _)) => return Err(backend(format!("unexpected {other:?}"))),
+                Err(failed) => return Err(failed.into_error()),
+            }
+        }
+    }
+
+    fn runtime_is_gone(&self) -> bool {
+        self.runtime_is_gone
+    }
+
+    fn signal_runtime(&mut self, signal: Signal) {
+        if self.runtime_is_gone {
+            return;
+        }
+        // The first process made it before any other.
+        let runtime = below(self.pid)
+            .get(1)
+            .and_then(|pid| i32::try_from(*pid).ok());
+        if let Some(runtime) = runtime.and_then(Pid::from_raw) {
+            // Fails only if it ended by itself.
+            let _ = kill_process(runtime, signal);
+        }
     }
 
     fn is_busy(&mut self, is_busy: bool) {

@@ -27,6 +27,8 @@ use tokio::net::{TcpListener, UdpSocket};
 use self::link::Link;
 use self::pool::{Keeper, Pool};
 use self::prepared::{Asked, Failed, Made, Order, Prepared};
+use crate::deliver::{Deliveries, Dial, Sockets};
+use crate::extensions::facts;
 use crate::helper::{Hello, KILN_PORT, LINK_LOCAL, Reach};
 use crate::output::Streams;
 use crate::running::Running;
@@ -152,12 +154,18 @@ impl Namespaces {
     }
 
     /// Starts serving the listeners of a new environment.
-    fn serve(&self, made: &mut Made) -> Result<SessionHandle, StartError> {
+    fn serve(&self, made: &mut Made, spec: &EnvironmentSpec) -> Result<SessionHandle, StartError> {
         let reach = made.reach;
         let mut fds = std::mem::take(&mut made.listeners).into_iter();
         let mut next = || fds.next().ok_or_else(|| backend("a listener is missing"));
         let tcp = |fd: OwnedFd| TcpListener::from_std(fd.into()).map_err(backend);
-        let (session, handle) = Session::new();
+        let sockets = made.beside.split_off(made.beside.len().min(1));
+        let door: Arc<dyn Dial> = Arc::new(Sockets::new(sockets));
+        let (host, life) = Deliveries::begin(door, &self.tasks);
+        made.body.carries(life);
+        // Without a socket there is no way in.
+        let host = Some(host).filter(|_| !spec.extensions.external.is_empty());
+        let (session, handle) = Session::with(facts(spec, host));
         self.tasks
             .spawn("runtime-api", session.serve(tcp(next()?)?));
         if let (true, Some(endpoint)) = (reach.kiln, self.config.endpoint) {
@@ -234,7 +242,12 @@ impl Namespaces {
         spec: &EnvironmentSpec,
         reach: Reach,
     ) -> Result<Option<Made>, StartError> {
-        let Some(waiting) = &spec.waiting else {
+        // Extensions come before the runtime, and this one is there already.
+        let waiting = spec
+            .waiting
+            .as_ref()
+            .filter(|_| spec.extensions.external.is_empty());
+        let Some(waiting) = waiting else {
             return Ok(None);
         };
         let Some(order) = Order::hand_over(spec, waiting)? else {
@@ -283,16 +296,22 @@ impl Sandbox for Namespaces {
         let made = clock.timeout(SETUP_MAX, self.make(&spec, reach)).await;
         let mut made = made.map_err(|_| backend("making the environment took too long"))??;
         let started = clock.monotonic();
-        let handle = self.serve(&mut made)?;
+        let handle = self.serve(&mut made, &spec)?;
         made.body.limit_to(spec.memory);
         let streams = Streams::new(made.text, made.framed, spec.output.clone(), clock.clone())
             .map_err(backend)?;
+        let streams = match made.beside.pop() {
+            Some(pipe) => streams.with_extensions(pipe).map_err(backend)?,
+            None => streams,
+        };
         let init = InitReport {
             duration: Duration::ZERO,
             setup: started.since(begin),
             origin: made.origin,
         };
-        let (body, limit) = (Box::new(made.body), spec.init_limit);
+        let body = Box::new(made.body);
+        let path = spec.argv.first().map_or("", String::as_str);
+        let limit = (path, spec.init_limit);
         let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
         drop(starting);
         Ok(Box::new(running))

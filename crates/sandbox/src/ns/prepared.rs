@@ -12,15 +12,18 @@ use super::backend;
 use super::body::Body;
 use super::link::{Answer, Link};
 use crate::channel::{self, ChannelError};
+use crate::extensions::{launch_error, variables as extension_variables};
 use crate::helper::{
-    Cgroups, FRAMED_FD, FromInit, Furnish, LINK_LOCAL, Program, RUNTIME_API_PORT, Reach, ToInit,
-    WAIT_FD,
+    Cgroups, FRAMED_FD, FromInit, Furnish, LINK_LOCAL, Neighbours, Program, RUNTIME_API_PORT,
+    Reach, ToInit, WAIT_FD,
 };
 use crate::output::pipe;
 use crate::{EnvironmentSpec, Mount, Origin, StartError, Waiting};
 
 /// Longest id: the name of a host and of a directory.
 const ID_CHARS_MAX: usize = 64;
+/// Most external extensions.  [Lambda guide: extensions]
+const EXTERNAL_MAX: usize = 10;
 /// Most memory of a program that waits for a function.
 const WAITING_BYTES_MAX: u64 = 256 << 20;
 
@@ -66,13 +69,16 @@ impl Order {
     /// A function by its own program; refuses what could not be a host or file name.
     pub(super) fn run(spec: &EnvironmentSpec) -> Result<Order, StartError> {
         check(spec)?;
-        let program = program(&spec.argv, &spec.env, &[]);
-        let tmp_bytes = spec.ephemeral.bytes();
+        let run = ToInit::Run {
+            tmp_bytes: spec.ephemeral.bytes(),
+            program: program(&spec.argv, &spec.env, &[]),
+            neighbours: neighbours(spec)?,
+        };
         Ok(Order {
             mounts: pairs(&spec.mounts),
             memory_bytes: spec.memory.bytes(),
             is_function: true,
-            text: encode(&ToInit::Run { tmp_bytes, program })?,
+            text: encode(&run)?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         })
     }
@@ -143,6 +149,28 @@ fn program(argv: &[String], env: &[(String, String)], more: &[String]) -> Progra
         argv: argv.to_vec(),
         env: env.chain(more.iter().cloned()).collect(),
     }
+}
+
+/// The external extensions; refuses more than ten and what is no file name.
+fn neighbours(spec: &EnvironmentSpec) -> Result<Option<Neighbours>, StartError> {
+    let names = spec.extensions.external.clone();
+    if names.is_empty() {
+        return Ok(None);
+    }
+    if let Some(name) = names.get(EXTERNAL_MAX) {
+        return Err(StartError::ExtensionNotLaunched {
+            name: name.clone(),
+            reason: "too many extensions".to_owned(),
+            kind: "TooManyExtensions",
+        });
+    }
+    if let Some(name) = names.iter().find(|n| n.contains('/') || n.contains('\0')) {
+        return Err(backend(format!("{name:?} cannot name an extension")));
+    }
+    let api = format!("AWS_LAMBDA_RUNTIME_API={LINK_LOCAL}:{RUNTIME_API_PORT}");
+    let theirs = extension_variables(&spec.env);
+    let env = variables(&theirs).chain([api]).collect();
+    Ok(Some(Neighbours { names, env }))
 }
 
 fn check(spec: &EnvironmentSpec) -> Result<(), StartError> {
@@ -251,7 +279,7 @@ fn unexpected(word: &FromInit) -> Failed {
 
 /// The next word of the first process; one that says failure ends the environment. `path`: the
 /// program that it may speak of.
-async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<OwnedFd>), Failed> {
+pub(super) async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<OwnedFd>), Failed> {
     let text = |errno| {
         let full = std::io::Error::from_raw_os_error(errno).to_string();
         let words = full.split(" (os error").next().unwrap_or_default();
@@ -262,6 +290,13 @@ async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<OwnedFd>), F
             path: path.to_owned(),
             reason: text(errno),
         }),
+        Ok((FromInit::ExtensionNotLaunched { name, errno }, _)) => {
+            Failed::Start(StartError::ExtensionNotLaunched {
+                name,
+                reason: text(errno),
+                kind: launch_error(errno),
+            })
+        }
         Ok((FromInit::Failed { step, errno }, _)) => {
             Failed::Start(backend(format!("cannot {step}: {}", text(errno))))
         }
@@ -289,6 +324,9 @@ pub(super) struct Made {
     pub(super) listeners: Vec<OwnedFd>,
     pub(super) reach: Reach,
     pub(super) origin: Origin,
+    /// With external extensions the runtime does not run yet. The reading end of what they write
+    /// and their sockets.
+    pub(super) beside: Vec<OwnedFd>,
 }
 
 impl Prepared {
@@ -314,7 +352,8 @@ impl Prepared {
     /// Waits until the function's runtime runs.
     pub(super) async fn runs(mut self, order: &Order, origin: Origin) -> Result<Made, Failed> {
         match word(&mut self.body, &order.path).await? {
-            (FromInit::Started, _) => Ok(Made {
+            (FromInit::Started | FromInit::Beside, beside) => Ok(Made {
+                beside,
                 body: self.body,
                 text: self.ends.text,
                 framed: self.ends.framed,
