@@ -4,7 +4,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use model::LogTail;
 use model::ports::{LogLine, LogSink, LogStreamRef};
-use sandbox::{Output, OutputLine};
+use sandbox::{Category, Extension, Output, OutputLine, Telemetry, extension_line};
+use serde_json::Value;
+use tasks::Time;
+
+use crate::report::{Event, Level, Lines, json_line};
 
 /// Lines held back before they go to the sink as one batch.
 const BATCH_LINES_MAX: usize = 256;
@@ -16,6 +20,9 @@ pub(crate) struct EnvironmentLog {
     stream: LogStreamRef,
     sink: Arc<dyn LogSink>,
     state: Mutex<State>,
+    telemetry: Telemetry,
+    /// The format is JSON, and what is below this level is left out.
+    json: Option<Level>,
 }
 
 #[derive(Default)]
@@ -30,6 +37,31 @@ impl EnvironmentLog {
             stream,
             sink,
             state: Mutex::default(),
+            telemetry: Telemetry::default(),
+            json: None,
+        }
+    }
+
+    pub(crate) fn in_json(mut self, level: Option<Level>) -> EnvironmentLog {
+        self.json = level;
+        self
+    }
+
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.telemetry
+    }
+
+    /// Says what the platform has to say, in the log and to subscribers.
+    pub(crate) fn say(&self, at: Time, lines: &Lines, event: &Event<'_>) {
+        if let Some(line) = lines.line(at, event) {
+            self.push(at.unix_millis(), line);
+        }
+        if self.telemetry.is_on()
+            && let Some((kind, record)) = lines.telemetry(event)
+        {
+            let time = at.iso_millis();
+            self.telemetry
+                .emit(Category::Platform, &time, kind, &record);
         }
     }
 
@@ -109,8 +141,60 @@ impl EnvironmentLog {
 
 impl Output for EnvironmentLog {
     fn line(&self, line: OutputLine) {
+        if self.telemetry.is_on() {
+            let (category, kind) = if line.is_extension {
+                (Category::Extension, "extension")
+            } else {
+                (Category::Function, "function")
+            };
+            let time = Time::from_unix_millis(line.unix_ms).iso_millis();
+            self.telemetry
+                .emit(category, &time, kind, &record(&line.message, self.json));
+        }
         self.push(line.unix_ms, line.message);
     }
+
+    /// The line and the event that tell how an extension came up.  [spec 4.7]
+    fn extension(&self, extension: &Extension, unix_ms: i64) {
+        let record = extension_record(extension);
+        let (kind, time) = (
+            "platform.extension",
+            Time::from_unix_millis(unix_ms).iso_millis(),
+        );
+        if self.telemetry.is_on() {
+            self.telemetry
+                .emit(Category::Platform, &time, kind, &record);
+        }
+        let level = if extension.error_type.is_some() {
+            Level::Warn
+        } else {
+            Level::Info
+        };
+        match self.json {
+            None => self.push(unix_ms, extension_line(extension)),
+            Some(least) if level >= least => self.push(unix_ms, json_line(&time, kind, &record)),
+            Some(_) => {}
+        }
+    }
+}
+
+/// In the JSON format a line that is a JSON object is told as that.  [Lambda guide: Telemetry API]
+fn record(message: &str, json: Option<Level>) -> Value {
+    let as_json = || serde_json::from_str(message).ok().filter(Value::is_object);
+    let parsed = json.and_then(|_| as_json());
+    parsed.unwrap_or_else(|| message.into())
+}
+
+fn extension_record(extension: &Extension) -> Value {
+    let mut record = serde_json::json!({
+        "name": extension.name,
+        "state": extension.standing.name(),
+        "events": extension.events.names(),
+    });
+    if let (Some(why), Some(map)) = (&extension.error_type, record.as_object_mut()) {
+        map.insert("errorType".to_owned(), why.as_str().into());
+    }
+    record
 }
 
 #[cfg(test)]

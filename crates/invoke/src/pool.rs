@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use functions::Deployed;
-use sandbox::Environment;
+use sandbox::{Environment, StopReason};
 use tasks::Time;
 use tokio::sync::Notify;
 
@@ -19,6 +19,8 @@ pub(crate) struct Live {
     /// The init phase that the first invocation reports; taken by it.
     pub(crate) init: Option<Duration>,
     pub(crate) idle_since: Time,
+    /// What its extensions are told when it is stopped.
+    pub(crate) reason: StopReason,
 }
 
 /// One pool serves one state of one version; environments are never shared by versions.

@@ -4,6 +4,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
+use functions::LogLevel;
+use serde_json::{Value, json};
 use tasks::Time;
 
 /// What the lines of one environment have in common.
@@ -23,6 +25,17 @@ pub(crate) enum Level {
     Debug,
     Info,
     Warn,
+}
+
+impl Level {
+    /// The least level of the platform's lines.
+    pub(crate) fn of(configured: Option<LogLevel>) -> Level {
+        match configured {
+            Some(LogLevel::Trace | LogLevel::Debug) => Level::Debug,
+            Some(LogLevel::Warn | LogLevel::Error | LogLevel::Fatal) => Level::Warn,
+            Some(LogLevel::Info) | None => Level::Info,
+        }
+    }
 }
 
 /// The outcome of a phase as telemetry names it.
@@ -58,69 +71,89 @@ fn ms(d: Duration) -> f64 {
     d.as_secs_f64() * 1_000.0
 }
 
+/// What the platform has to say: one source for lines of the log and for telemetry.
+#[derive(Debug, Clone)]
+pub(crate) enum Event<'a> {
+    /// `python:3.13.v1` and its ARN, if it is known.
+    InitStart(Option<(String, String)>),
+    InitRuntimeDone(Status),
+    InitReport {
+        took: Duration,
+        phase: &'static str,
+        status: Status,
+    },
+    Start {
+        request: &'a str,
+    },
+    RuntimeDone {
+        request: &'a str,
+        took: Duration,
+        /// Bytes of the response.
+        produced: usize,
+        status: Status,
+    },
+    End {
+        request: &'a str,
+    },
+    Report {
+        request: &'a str,
+        figures: Figures,
+    },
+    /// A line as it is; no telemetry.
+    Line(String),
+}
+
 impl Lines {
-    fn json(
-        &self,
-        at: Time,
-        level: Level,
-        kind: &str,
-        record: &serde_json::Value,
-    ) -> Option<String> {
-        (level >= self.level).then(|| {
-            format!(
-                r#"{{"time":"{}","type":"{kind}","record":{record}}}"#,
-                at.iso_millis()
-            )
-        })
+    /// The line of the log, if there is one in this format and at this level.
+    pub(crate) fn line(&self, at: Time, event: &Event<'_>) -> Option<String> {
+        if let Event::Line(text) = event {
+            return Some(text.clone());
+        }
+        if !self.json {
+            return self.text(event);
+        }
+        let (level, kind) = level(event);
+        let is_told = level >= self.level && !matches!(event, Event::End { .. });
+        is_told.then(|| json_line(&at.iso_millis(), kind, &self.record(event)))
     }
 
-    /// `runtime_version`: `python:3.13.v1` and its ARN, if it is known.
-    pub(crate) fn init_start(
-        &self,
-        at: Time,
-        runtime_version: Option<(String, String)>,
-    ) -> Option<String> {
-        if self.json {
-            let mut record = serde_json::json!({
-                "initializationType": "on-demand",
-                "phase": "init",
-                "functionName": self.function_name,
-                "functionVersion": self.version,
-            });
-            let mut level = Level::Debug;
-            if let (Some((version, arn)), Some(map)) = (&runtime_version, record.as_object_mut()) {
-                level = Level::Info;
-                map.insert("runtimeVersion".to_owned(), version.as_str().into());
-                map.insert("runtimeVersionArn".to_owned(), arn.as_str().into());
+    /// The event of the Telemetry API.
+    pub(crate) fn telemetry(&self, event: &Event<'_>) -> Option<(&'static str, Value)> {
+        match event {
+            Event::Line(_) => None,
+            event => Some((level(event).1, self.record(event))),
+        }
+    }
+
+    fn text(&self, event: &Event<'_>) -> Option<String> {
+        match event {
+            Event::InitStart(version) => version.as_ref().map(|(version, arn)| {
+                format!("INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}")
+            }),
+            // A success is told by the invocation that pays for it.
+            Event::InitReport { status, .. } if *status == Status::Success => None,
+            Event::InitReport {
+                took,
+                phase,
+                status,
+            } => {
+                let (duration, status) = (ms(*took), status_text(*status));
+                Some(format!(
+                    "INIT_REPORT Init Duration: {duration:.2} ms\tPhase: {phase}\t{status}"
+                ))
             }
-            return self.json(at, level, "platform.initStart", &record);
+            Event::Start { request } => {
+                let mut line = String::with_capacity(80);
+                let _ = write!(line, "START RequestId: {request} Version: {}", self.version);
+                Some(line)
+            }
+            Event::End { request } => Some(format!("END RequestId: {request}")),
+            Event::Report { request, figures } => Some(self.report(request, figures)),
+            Event::InitRuntimeDone(_) | Event::RuntimeDone { .. } | Event::Line(_) => None,
         }
-        let (version, arn) = runtime_version?;
-        Some(format!(
-            "INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}"
-        ))
     }
 
-    pub(crate) fn start(&self, at: Time, request: &str) -> Option<String> {
-        if self.json {
-            let record = serde_json::json!({
-                "requestId": request, "functionArn": self.function_arn, "version": self.version,
-            });
-            return self.json(at, Level::Info, "platform.start", &record);
-        }
-        let mut line = String::with_capacity(80);
-        let _ = write!(line, "START RequestId: {request} Version: {}", self.version);
-        Some(line)
-    }
-
-    pub(crate) fn end(&self, request: &str) -> Option<String> {
-        (!self.json).then(|| format!("END RequestId: {request}"))
-    }
-
-    pub(crate) fn report(&self, at: Time, request: &str, f: &Figures) -> Option<String> {
-        if self.json {
-            return self.report_json(at, request, f);
-        }
+    fn report(&self, request: &str, f: &Figures) -> String {
         let mut line = String::with_capacity(224);
         let _ = write!(
             line,
@@ -135,68 +168,127 @@ impl Lines {
             let _ = write!(line, "Init Duration: {:.2} ms\t", ms(init));
         }
         line.push_str(&status_text(f.status));
-        Some(line)
+        line
     }
 
-    fn report_json(&self, at: Time, request: &str, f: &Figures) -> Option<String> {
-        let mut metrics = serde_json::json!({
-            "durationMs": round3(ms(f.duration)),
-            "billedDurationMs": f.billed_ms(),
-            "memorySizeMB": self.memory_mib,
-            "maxMemoryUsedMB": f.memory_max_mib,
-        });
-        if let (Some(init), Some(map)) = (f.init, metrics.as_object_mut()) {
-            map.insert("initDurationMs".to_owned(), round3(ms(init)).into());
+    /// The record of the event.  [Lambda guide: Telemetry API Event schema reference]
+    fn record(&self, event: &Event<'_>) -> Value {
+        match event {
+            Event::InitStart(version) => {
+                let mut record = json!({
+                    "initializationType": INITIALIZATION,
+                    "phase": "init",
+                    "functionName": self.function_name,
+                    "functionVersion": self.version,
+                });
+                if let (Some((version, arn)), Some(map)) = (version, record.as_object_mut()) {
+                    map.insert("runtimeVersion".to_owned(), version.as_str().into());
+                    map.insert("runtimeVersionArn".to_owned(), arn.as_str().into());
+                }
+                record
+            }
+            Event::InitRuntimeDone(status) => with_status(
+                json!({"initializationType": INITIALIZATION, "phase": "init"}),
+                *status,
+            ),
+            Event::InitReport {
+                took,
+                phase,
+                status,
+            } => with_status(
+                json!({
+                    "initializationType": INITIALIZATION,
+                    "phase": phase,
+                    "metrics": {"durationMs": round3(ms(*took))},
+                }),
+                *status,
+            ),
+            Event::Start { request } => json!({
+                "requestId": request, "functionArn": self.function_arn, "version": self.version,
+            }),
+            Event::RuntimeDone {
+                request,
+                took,
+                produced,
+                status,
+            } => with_status(
+                json!({
+                    "requestId": request,
+                    "metrics": {"durationMs": round3(ms(*took)), "producedBytes": produced},
+                }),
+                *status,
+            ),
+            Event::End { request } => json!({"requestId": request}),
+            Event::Report { request, figures } => {
+                let mut metrics = json!({
+                    "durationMs": round3(ms(figures.duration)),
+                    "billedDurationMs": figures.billed_ms(),
+                    "memorySizeMB": self.memory_mib,
+                    "maxMemoryUsedMB": figures.memory_max_mib,
+                });
+                if let (Some(init), Some(map)) = (figures.init, metrics.as_object_mut()) {
+                    map.insert("initDurationMs".to_owned(), round3(ms(init)).into());
+                }
+                let record = json!({
+                    "requestId": request, "functionArn": self.function_arn, "metrics": metrics,
+                });
+                with_status(record, figures.status)
+            }
+            Event::Line(text) => text.as_str().into(),
         }
-        let (status, kind) = match f.status {
-            Status::Success => ("success", None),
-            Status::Error(kind) => ("error", kind),
-            Status::Timeout => ("timeout", None),
-        };
-        let mut record = serde_json::json!({
-            "requestId": request, "functionArn": self.function_arn, "status": status, "metrics": metrics,
-        });
-        if let (Some(kind), Some(map)) = (kind, record.as_object_mut()) {
+    }
+}
+
+/// No other kind of start is reported yet.
+const INITIALIZATION: &str = "on-demand";
+
+/// An event as it stands in the log and in telemetry.
+pub(crate) fn json_line(time: &str, kind: &str, record: &Value) -> String {
+    format!(r#"{{"time":"{time}","type":"{kind}","record":{record}}}"#)
+}
+
+/// [spec 4.7]
+fn level(event: &Event<'_>) -> (Level, &'static str) {
+    let unless = |status: Status, usual| match status {
+        Status::Success => usual,
+        _ => Level::Warn,
+    };
+    match event {
+        Event::InitStart(version) => {
+            let level = if version.is_some() {
+                Level::Info
+            } else {
+                Level::Debug
+            };
+            (level, "platform.initStart")
+        }
+        Event::InitRuntimeDone(status) => {
+            (unless(*status, Level::Debug), "platform.initRuntimeDone")
+        }
+        Event::InitReport { status, .. } => (unless(*status, Level::Debug), "platform.initReport"),
+        Event::Start { .. } => (Level::Info, "platform.start"),
+        Event::RuntimeDone { status, .. } => {
+            (unless(*status, Level::Debug), "platform.runtimeDone")
+        }
+        Event::End { .. } => (Level::Info, "platform.end"),
+        Event::Report { figures, .. } => (unless(figures.status, Level::Info), "platform.report"),
+        Event::Line(_) => (Level::Info, "platform.fault"),
+    }
+}
+
+fn with_status(mut record: Value, status: Status) -> Value {
+    let (text, kind) = match status {
+        Status::Success => ("success", None),
+        Status::Error(kind) => ("error", kind),
+        Status::Timeout => ("timeout", None),
+    };
+    if let Some(map) = record.as_object_mut() {
+        map.insert("status".to_owned(), text.into());
+        if let Some(kind) = kind {
             map.insert("errorType".to_owned(), kind.into());
         }
-        let level = if f.status == Status::Success {
-            Level::Info
-        } else {
-            Level::Warn
-        };
-        self.json(at, level, "platform.report", &record)
     }
-
-    pub(crate) fn init_report(
-        &self,
-        at: Time,
-        took: Duration,
-        phase: &str,
-        status: Status,
-    ) -> Option<String> {
-        if self.json {
-            let (text, kind) = match status {
-                Status::Success => ("success", None),
-                Status::Error(kind) => ("error", kind),
-                Status::Timeout => ("timeout", None),
-            };
-            let mut record = serde_json::json!({
-                "initializationType": "on-demand",
-                "phase": phase,
-                "status": text,
-                "metrics": {"durationMs": round3(ms(took))},
-            });
-            if let (Some(kind), Some(map)) = (kind, record.as_object_mut()) {
-                map.insert("errorType".to_owned(), kind.into());
-            }
-            return self.json(at, Level::Warn, "platform.initReport", &record);
-        }
-        let duration = ms(took);
-        let status = status_text(status);
-        Some(format!(
-            "INIT_REPORT Init Duration: {duration:.2} ms\tPhase: {phase}\t{status}"
-        ))
-    }
+    record
 }
 
 fn status_text(status: Status) -> String {
@@ -240,32 +332,53 @@ mod tests {
         let l = lines(false);
         let at = Time::EPOCH;
         assert_eq!(
-            l.start(at, "r").unwrap(),
+            l.line(at, &Event::Start { request: "r" }).unwrap(),
             "START RequestId: r Version: $LATEST"
         );
-        assert_eq!(l.end("r").unwrap(), "END RequestId: r");
         assert_eq!(
-            l.report(at, "r", &figures(Some(100_450), Status::Success))
-                .unwrap(),
+            l.line(at, &Event::End { request: "r" }).unwrap(),
+            "END RequestId: r"
+        );
+        assert_eq!(
+            l.line(
+                at,
+                &Event::Report {
+                    request: "r",
+                    figures: figures(Some(100_450), Status::Success)
+                }
+            )
+            .unwrap(),
             "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 102 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tInit Duration: 100.45 ms\t"
         );
         assert_eq!(
-            l.report(at, "r", &figures(None, Status::Timeout)).unwrap(),
+            l.line(
+                at,
+                &Event::Report {
+                    request: "r",
+                    figures: figures(None, Status::Timeout)
+                }
+            )
+            .unwrap(),
             "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tStatus: timeout"
         );
         assert_eq!(
-            l.init_report(
+            l.line(
                 at,
-                Duration::from_micros(9_999_790),
-                "init",
-                Status::Timeout
+                &Event::InitReport {
+                    took: Duration::from_micros(9_999_790),
+                    phase: "init",
+                    status: Status::Timeout
+                }
             )
             .unwrap(),
             "INIT_REPORT Init Duration: 9999.79 ms\tPhase: init\tStatus: timeout"
         );
         assert_eq!(
-            l.init_start(at, Some(("python:3.13.v1".to_owned(), "arn:x".to_owned())))
-                .unwrap(),
+            l.line(
+                at,
+                &Event::InitStart(Some(("python:3.13.v1".to_owned(), "arn:x".to_owned())))
+            )
+            .unwrap(),
             "INIT_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:x"
         );
     }
@@ -274,14 +387,17 @@ mod tests {
     fn json_lines_are_telemetry_events() {
         let l = lines(true);
         let start: serde_json::Value =
-            serde_json::from_str(&l.start(Time::EPOCH, "r").unwrap()).unwrap();
+            serde_json::from_str(&l.line(Time::EPOCH, &Event::Start { request: "r" }).unwrap())
+                .unwrap();
         assert_eq!(start["type"], "platform.start");
         assert_eq!(start["record"]["requestId"], "r");
         let report: serde_json::Value = serde_json::from_str(
-            &l.report(
+            &l.line(
                 Time::EPOCH,
-                "r",
-                &figures(None, Status::Error(Some("Runtime.ExitError"))),
+                &Event::Report {
+                    request: "r",
+                    figures: figures(None, Status::Error(Some("Runtime.ExitError"))),
+                },
             )
             .unwrap(),
         )
@@ -289,7 +405,7 @@ mod tests {
         assert_eq!(report["record"]["status"], "error");
         assert_eq!(report["record"]["errorType"], "Runtime.ExitError");
         assert_eq!(report["record"]["metrics"]["billedDurationMs"], 2);
-        assert!(l.end("r").is_none());
+        assert!(l.line(Time::EPOCH, &Event::End { request: "r" }).is_none());
     }
 
     #[test]
@@ -298,14 +414,29 @@ mod tests {
             level: Level::Warn,
             ..lines(true)
         };
-        assert!(l.start(Time::EPOCH, "r").is_none());
         assert!(
-            l.report(Time::EPOCH, "r", &figures(None, Status::Success))
+            l.line(Time::EPOCH, &Event::Start { request: "r" })
                 .is_none()
         );
         assert!(
-            l.report(Time::EPOCH, "r", &figures(None, Status::Timeout))
-                .is_some()
+            l.line(
+                Time::EPOCH,
+                &Event::Report {
+                    request: "r",
+                    figures: figures(None, Status::Success)
+                }
+            )
+            .is_none()
+        );
+        assert!(
+            l.line(
+                Time::EPOCH,
+                &Event::Report {
+                    request: "r",
+                    figures: figures(None, Status::Timeout)
+                }
+            )
+            .is_some()
         );
     }
 }

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use functions::Deployed;
+use functions::{Deployed, LogFormat};
 use model::ports::{LogSink, LogStreamRef};
 use model::{Exit, RuntimeFamily};
-use sandbox::{EnvironmentSpec, Extensions, Mount, Network, Sandbox, StartError};
+use sandbox::{
+    EnvironmentSpec, Extensions, Function, Mount, Network, Sandbox, StartError, StopReason,
+};
 use tasks::Tasks;
 
 use crate::credentials::{Issued, SessionKeys};
 use crate::launch::{self, Catalog, MissingRuntime};
 use crate::output::EnvironmentLog;
 use crate::pool::Live;
+use crate::report::Level;
 
 /// The variable that names a script to start the runtime with.  [Lambda guide: wrapper scripts]
 const EXEC_WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
@@ -78,10 +81,10 @@ impl Starter {
             Some(opt) => found.with_layers(opt),
             None => found,
         };
-        let log = Arc::new(EnvironmentLog::new(
-            self.stream(deployed),
-            self.sink.clone(),
-        ));
+        let logging = &config.logging;
+        let json = (logging.format == LogFormat::Json).then(|| Level::of(logging.system_level));
+        let log = EnvironmentLog::new(self.stream(deployed), self.sink.clone());
+        let log = Arc::new(log.in_json(json));
         let function = &deployed.function;
         let keys = self.keys.issue(
             self.tasks.ids(),
@@ -124,7 +127,13 @@ impl Starter {
             template: None,
             extensions: Extensions {
                 external: deployed.layers.extensions().to_vec(),
-                ..Extensions::default()
+                function: Arc::new(Function {
+                    name: function.name.to_string(),
+                    version: deployed.version.to_string(),
+                    handler: config.handler.clone(),
+                    account: function.account.to_string(),
+                }),
+                telemetry: log.telemetry().clone(),
             },
             init_limit: Duration::ZERO,
             output: log.clone(),
@@ -175,6 +184,7 @@ impl Starter {
             keys: planned.keys.clone(),
             init: Some(init),
             idle_since: self.tasks.clock().now(),
+            reason: StopReason::Spindown,
         })
     }
 
@@ -192,9 +202,9 @@ impl Starter {
     /// Its keys end at once.
     pub(crate) fn stop_now(&self, live: Live) -> impl Future<Output = ()> + Send + use<> {
         self.keys.revoke(&live.keys.access_key);
-        let (environment, log) = (live.environment, live.log);
+        let (environment, log, reason) = (live.environment, live.log, live.reason);
         async move {
-            environment.stop().await;
+            environment.stop_for(reason).await;
             log.flush(); // what it printed after its last answer
         }
     }

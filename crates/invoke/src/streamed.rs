@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::handle::{Invoke, Outcome, Refused, Request};
 use crate::pace::Pace;
+use crate::sync::Early;
 
 /// What a streamed response may be.  [Lambda quotas: 200 MB; the first 6 MB as fast as they come, the
 /// rest at 2 MB in a second]
@@ -75,9 +76,13 @@ impl Invoke {
             pace: Pace::new(limits.burst_max, limits.per_sec_max, clock.monotonic()),
             clock: clock.clone(),
         };
+        // The end of the stream is the end of the phase: nobody is told before.
+        let early = Early::default();
         // In a task of its own: its deadline counts also while the caller does not read.
         self.0.tasks.spawn("streamed call", async move {
-            let outcome = inner.run(deployed, request, permit, Some(writer)).await;
+            let outcome = inner
+                .run(deployed, request, permit, Some(writer), early)
+                .await;
             drop(tell.send(outcome)); // the caller may have gone
         });
         streamed.begin().await?;

@@ -1,19 +1,20 @@
 //! RequestResponse: resolve → admit → lease → run → report.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use functions::{Deployed, LogFormat, LogLevel, ResolveError, State};
+use functions::{Deployed, LogFormat, ResolveError, State};
 use model::{Call, Concluded, Exit, FunctionRef, Timeout, Unfinished};
-use sandbox::{Answer, ResponseWriter, StartError};
+use sandbox::{Answer, ResponseWriter, StartError, StopReason};
 use tasks::Ids;
+use tokio::sync::oneshot;
 
 use crate::admission::Permit;
 use crate::errors;
 use crate::handle::{Inner, Invoke, Outcome, Refused, Request};
 use crate::output::EnvironmentLog;
 use crate::pool::{Live, Pool};
-use crate::report::{Figures, Level, Lines, Status};
+use crate::report::{Event, Figures, Level, Lines, Status};
 use crate::starter::{Planned, StartFailure};
 use crate::unattended::Unattended;
 
@@ -34,8 +35,15 @@ impl Invoke {
         let deployed = self.ready(&request.function).await?;
         let permit = self.admit()?;
         let inner = self.0.clone();
-        let run = async move { inner.run(deployed, request, permit, None).await };
-        Unattended::new(run, &self.0.tasks).await
+        let (early, told) = early();
+        let run = async move { inner.run(deployed, request, permit, None, early).await };
+        let run = Unattended::new(run, &self.0.tasks);
+        tokio::select! {
+            biased;
+            outcome = run => outcome,
+            // Extensions are still at work: what is left goes on unattended.
+            Ok(outcome) = told => Ok(outcome),
+        }
     }
 
     pub(crate) fn admit(&self) -> Result<Permit, Refused> {
@@ -102,6 +110,23 @@ struct Run<'a> {
     lines: Lines,
     /// Where a streamed response goes.
     to: Option<ResponseWriter>,
+    early: Early,
+}
+
+/// Takes an outcome before the end of the run.
+pub(crate) type Early = Mutex<Option<oneshot::Sender<Outcome>>>;
+
+pub(crate) fn early() -> (Early, oneshot::Receiver<Outcome>) {
+    let (teller, told) = oneshot::channel();
+    (Mutex::new(Some(teller)), told)
+}
+
+fn tell(early: &Early, outcome: &Outcome) {
+    let teller = early.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(teller) = teller {
+        // A caller that has gone away needs none.
+        let _ = teller.send(outcome.clone());
+    }
 }
 
 impl Inner {
@@ -111,6 +136,7 @@ impl Inner {
         request: Request,
         permit: Permit,
         to: Option<ResponseWriter>,
+        early: Early,
     ) -> Result<Outcome, Refused> {
         let pool = self.pool(&deployed);
         let run = Run {
@@ -119,6 +145,7 @@ impl Inner {
             lines: lines(&deployed, &request.function),
             request: &request,
             to,
+            early,
         };
         let outcome = match run.lease().await? {
             Leased::Ready(live) => run.call(live).await,
@@ -176,10 +203,21 @@ impl Run<'_> {
         let region = &self.request.function.region;
         let runtime = self.pool.deployed.config.runtime;
         let version = runtime.map(|r| (r.version_label(), r.version_arn(region)));
-        self.push(log, self.lines.init_start(self.now(), version));
+        self.push(log, Event::InitStart(version));
         match self.inner.starter.start(&planned, INIT_LIMIT).await {
             Ok(live) => {
                 self.pool.add_busy(&live.log);
+                let (took, phase, status) =
+                    (live.init.unwrap_or_default(), "init", Status::Success);
+                self.push(log, Event::InitRuntimeDone(status));
+                self.push(
+                    log,
+                    Event::InitReport {
+                        took,
+                        phase,
+                        status,
+                    },
+                );
                 Ok(Leased::Ready(live))
             }
             Err(error) => {
@@ -204,9 +242,15 @@ impl Run<'_> {
                     }
                 };
                 let status = named(status, &error);
+                let phase = "init";
+                self.push(log, Event::InitRuntimeDone(status));
                 self.push(
                     log,
-                    self.lines.init_report(self.now(), took, "init", status),
+                    Event::InitReport {
+                        took,
+                        phase,
+                        status,
+                    },
                 );
                 Ok(Leased::InitAgain(planned))
             }
@@ -219,7 +263,7 @@ impl Run<'_> {
         let timeout = self.timeout().duration();
         self.begin(&live.log);
         let answer = self.ask(&mut live, timeout).await;
-        self.conclude(live, answer, init, Duration::ZERO)
+        self.conclude(live, answer, init, Duration::ZERO).await
     }
 
     /// The init phase failed before: it is part of the invocation now.  [Lambda guide: failures
@@ -236,7 +280,7 @@ impl Run<'_> {
                 let spent = clock.monotonic().since(started);
                 let left = limit.saturating_sub(spent);
                 let answer = self.ask(&mut live, left).await;
-                return Ok(self.conclude(live, answer, None, spent));
+                return Ok(self.conclude(live, answer, None, spent).await);
             }
             Err(error) => error,
         };
@@ -247,12 +291,12 @@ impl Run<'_> {
             StartError::InitFailed { error, .. } => (error.payload.clone(), Status::Error(None)),
             StartError::InitTimedOut { .. } => {
                 let end = Unfinished::TimedOut;
-                self.push(&planned.log, Some(self.failure_line(&end)));
+                self.push(&planned.log, Event::Line(self.failure_line(&end)));
                 (errors::body(&end, id, self.timeout()), Status::Timeout)
             }
             StartError::InitExited { exit, .. } => {
                 let end = Unfinished::Crashed(*exit);
-                self.push(&planned.log, Some(self.failure_line(&end)));
+                self.push(&planned.log, Event::Line(self.failure_line(&end)));
                 (
                     errors::body(&end, id, self.timeout()),
                     Status::Error(Some(errors::error_type(&end))),
@@ -263,7 +307,7 @@ impl Run<'_> {
                 let text = errors::launch_message(name, reason);
                 self.push(
                     &planned.log,
-                    Some(format!("RequestId: {id} Error: {text}\n{kind}")),
+                    Event::Line(format!("RequestId: {id} Error: {text}\n{kind}")),
                 );
                 (
                     errors::exit_body(kind, id, &text),
@@ -301,9 +345,9 @@ impl Run<'_> {
     }
 
     /// Reports, and gives the environment back or ends it.
-    fn conclude(
+    async fn conclude(
         &self,
-        live: Live,
+        mut live: Live,
         answer: Answer,
         init: Option<Duration>,
         spent: Duration,
@@ -336,7 +380,7 @@ impl Run<'_> {
                 if let Unfinished::Lost(detail) = &end {
                     tracing::error!(request = id, detail, "environment lost");
                 }
-                self.push(&live.log, Some(self.failure_line(&end)));
+                self.push(&live.log, Event::Line(self.failure_line(&end)));
                 let log_tail = self.finish(&live.log, &figures);
                 if matches!(end, Unfinished::ResponseTooLarge(_)) {
                     self.give_back(live);
@@ -346,9 +390,19 @@ impl Run<'_> {
                 return self.outcome(body, Some("Unhandled"), log_tail);
             }
         };
-        let log_tail = self.finish(&live.log, &figures);
-        self.give_back(live);
-        self.outcome(payload, error, log_tail)
+        let mut outcome = self.outcome(payload, error, None);
+        let phase = if live.environment.has_extensions() {
+            self.end_of_phase(&mut live, &mut figures, &outcome).await
+        } else {
+            self.runtime_done(&live.log, &figures, outcome.payload.len());
+            Ok(())
+        };
+        outcome.log_tail = self.finish(&live.log, &figures);
+        match phase {
+            Ok(()) => self.give_back(live),
+            Err(reason) => self.discard_for(live, reason),
+        }
+        outcome
     }
 
     fn give_back(&self, live: Live) {
@@ -358,7 +412,12 @@ impl Run<'_> {
     }
 
     fn discard(&self, live: Live) {
+        self.discard_for(live, StopReason::Failure);
+    }
+
+    fn discard_for(&self, mut live: Live, reason: StopReason) {
         self.pool.remove_busy(&live.log);
+        live.reason = reason;
         self.inner.starter.stop(live);
     }
 
@@ -396,17 +455,15 @@ impl Run<'_> {
 
     fn begin(&self, log: &EnvironmentLog) {
         log.begin(self.request.want_log);
-        self.push(
-            log,
-            self.lines
-                .start(self.now(), self.request.request_id.as_str()),
-        );
+        let request = self.request.request_id.as_str();
+        self.push(log, Event::Start { request });
     }
 
     fn finish(&self, log: &EnvironmentLog, figures: &Figures) -> Option<Vec<u8>> {
-        let id = self.request.request_id.as_str();
-        self.push(log, self.lines.end(id));
-        self.push(log, self.lines.report(self.now(), id, figures));
+        let request = self.request.request_id.as_str();
+        let figures = *figures;
+        self.push(log, Event::End { request });
+        self.push(log, Event::Report { request, figures });
         log.end()
     }
 
@@ -424,9 +481,67 @@ impl Run<'_> {
         }
     }
 
-    fn push(&self, log: &EnvironmentLog, line: Option<String>) {
-        if let Some(line) = line {
-            log.push(self.now().unix_millis(), line);
+    fn push(&self, log: &EnvironmentLog, event: Event<'_>) {
+        log.say(self.now(), &self.lines, &event);
+    }
+
+    /// The runtime is done with its call.
+    fn runtime_done(&self, log: &EnvironmentLog, figures: &Figures, produced: usize) {
+        let (request, took, status) = (
+            self.request.request_id.as_str(),
+            figures.duration,
+            figures.status,
+        );
+        let event = Event::RuntimeDone {
+            request,
+            took,
+            produced,
+            status,
+        };
+        self.push(log, event);
+    }
+
+    /// Waits until the runtime and all extensions are done, at most until the function's time is
+    /// over; the caller has its answer meanwhile, unless it wants the report too.
+    async fn end_of_phase(
+        &self,
+        live: &mut Live,
+        figures: &mut Figures,
+        outcome: &Outcome,
+    ) -> Result<(), StopReason> {
+        let clock = self.inner.tasks.clock();
+        let begin = clock.monotonic();
+        let before = figures.duration;
+        if !self.request.want_log {
+            tell(&self.early, outcome);
+        }
+        let limit = self.timeout().duration().saturating_sub(before);
+        let produced = outcome.payload.len();
+        let settled = clock
+            .timeout(limit, async {
+                live.environment.runtime_ready().await?;
+                figures.duration = before + clock.monotonic().since(begin);
+                self.runtime_done(&live.log, figures, produced);
+                live.environment.ready().await
+            })
+            .await;
+        figures.duration = (before + clock.monotonic().since(begin)).min(self.timeout().duration());
+        match settled {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(exit)) => {
+                let end = Unfinished::Crashed(exit);
+                figures.status = Status::Error(Some(errors::error_type(&end)));
+                self.push(&live.log, Event::Line(self.failure_line(&end)));
+                Err(StopReason::Failure)
+            }
+            Err(_) => {
+                figures.status = Status::Timeout;
+                self.push(
+                    &live.log,
+                    Event::Line(self.failure_line(&Unfinished::TimedOut)),
+                );
+                Err(StopReason::Timeout)
+            }
         }
     }
 
@@ -501,11 +616,7 @@ fn lines(deployed: &Deployed, function: &FunctionRef) -> Lines {
     let logging = &deployed.config.logging;
     Lines {
         json: logging.format == LogFormat::Json,
-        level: match logging.system_level {
-            Some(LogLevel::Trace | LogLevel::Debug) => Level::Debug,
-            Some(LogLevel::Warn | LogLevel::Error | LogLevel::Fatal) => Level::Warn,
-            Some(LogLevel::Info) | None => Level::Info,
-        },
+        level: Level::of(logging.system_level),
         function_arn: function.to_string(),
         function_name: function.name.to_string(),
         version: deployed.version.to_string(),

@@ -215,8 +215,8 @@ pub trait Output: Send + Sync {
     fn line(&self, line: OutputLine);
 
     /// The init phase is over, well or not, and an extension stands so.
-    fn extension(&self, extension: &Extension) {
-        let _ = extension;
+    fn extension(&self, extension: &Extension, unix_ms: i64) {
+        let _ = (extension, unix_ms);
     }
 }
 

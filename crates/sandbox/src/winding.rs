@@ -40,8 +40,9 @@ impl Running {
     pub(crate) fn end_init(&mut self) {
         self.session.close_registration();
         if self.session.has_extensions() {
+            let now = self.clock.now().unix_millis();
             for extension in self.session.extensions() {
-                self.streams.output().extension(&extension);
+                self.streams.output().extension(&extension, now);
             }
         }
     }
