@@ -109,6 +109,19 @@ impl Starter {
             .find(|(name, _)| *name == EXEC_WRAPPER && runtime.family() != RuntimeFamily::Provided)
             .map(|(_, path)| path.clone());
         let has_wrapper = wrapper.is_some();
+        let waiting = found
+            .waiting
+            .as_ref()
+            .filter(|waiting| waiting.serves(&env))
+            .map(|waiting| {
+                // Accounts do not share processes, not even before a function is in them.
+                Arc::new(sandbox::Waiting {
+                    key: format!("{}/{runtime}", function.account),
+                    argv: waiting.argv.clone(),
+                    env: waiting.env.clone(),
+                    mounts: waiting.mounts.clone(),
+                })
+            });
         let argv = wrapper.into_iter().chain(found.argv).collect();
         let mut mounts = vec![Mount {
             host: code,
@@ -123,7 +136,7 @@ impl Starter {
             memory: config.memory,
             ephemeral: config.ephemeral,
             network: self.network,
-            waiting: None,
+            waiting,
             template: None,
             extensions: Extensions {
                 external: deployed.layers.extensions().to_vec(),

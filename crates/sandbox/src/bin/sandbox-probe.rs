@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
     }
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
-        Some("serve") => serve(&args.next().unwrap_or_default()),
+        Some("serve") => serve(&args.next().unwrap_or_default(), args.next().is_some()),
         Some("init-exit") => std::process::exit(7),
         Some("init-hang") => loop {
             std::thread::park();
@@ -233,15 +233,21 @@ impl Output for Nowhere {
 }
 
 /// Starts two environments of the program in `dir` and says so; ends them when told to by a line;
-/// waits to be killed.
+/// waits to be killed. `pooled`: two sandboxes are kept ready beside.
 #[tokio::main(flavor = "current_thread")]
-async fn serve(dir: &str) -> io::Result<()> {
+async fn serve(dir: &str, pooled: bool) -> io::Result<()> {
     let tasks = Tasks::new(Clock::real(), Ids::system());
     let config = ns::NsConfig {
         helper: std::env::current_exe()?,
+        sandboxes_max: if pooled { 2 } else { 0 },
+        ready_for: Some(Network::None),
         ..ns::NsConfig::default()
     };
+    let kept = config.sandboxes_max;
     let sandbox = ns::open(config, &tasks).await.map_err(io::Error::other)?;
+    while sandbox.kept().sandboxes < kept {
+        tasks.clock().sleep(Duration::from_millis(1)).await;
+    }
     println!("open");
     line(&tasks).await;
     let mut held = Vec::new();

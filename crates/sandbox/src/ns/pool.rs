@@ -32,7 +32,7 @@ const QUIET: Duration = Duration::from_millis(4);
 /// or, while starts go on, at this pace.
 const PACE: Duration = Duration::from_millis(40);
 /// How often demand is looked at while nothing happens.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How many starts were asked for in each of the last seconds.
 #[derive(Debug, Default)]

@@ -20,10 +20,20 @@ struct Server {
 
 impl Server {
     fn open() -> Server {
+        Server::open_with(&[])
+    }
+
+    /// Two sandboxes are kept ready.
+    fn pooled() -> Server {
+        Server::open_with(&["pooled"])
+    }
+
+    fn open_with(more: &[&str]) -> Server {
         let code = code_dir();
         let mut child = Command::new(probe())
             .arg("serve")
             .arg(code.path())
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -60,6 +70,19 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let all = below(pid);
+    let parent = |child: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let rest = stat.rsplit(')').next().unwrap_or_default().to_owned();
+        rest.split_whitespace().nth(1).map(str::to_owned)
+    };
+    let own = Some(pid.to_string());
+    all.into_iter()
+        .filter(|child| parent(child) == own)
+        .collect()
 }
 
 /// All processes below one, nearest first.
@@ -176,29 +199,79 @@ async fn a_killed_server_leaves_nothing() {
         return;
     }
     for kill_helper_first in [false, true] {
-        let mut server = Server::open();
-        server.go_on();
-        server.says("ready");
-        let helper = server.helper();
-        let groups = groups(helper);
-        let all: Vec<_> = below(server.child.id())
-            .into_iter()
-            .map(|pid| (pid, started(pid)))
-            .collect();
-        assert_eq!(all.len(), 5, "helper, two first processes, two runtimes");
-        if kill_helper_first {
-            kill(helper);
+        for pooled in [false, true] {
+            leaves_nothing(pooled, kill_helper_first).await;
         }
-        server.child.kill().unwrap();
-        server.child.wait().unwrap();
-        wait_until("a process stayed", || {
-            all.iter().all(|(pid, since)| started(*pid) != *since)
+    }
+}
+
+async fn leaves_nothing(pooled: bool, kill_helper_first: bool) {
+    let mut server = match pooled {
+        true => Server::pooled(),
+        false => Server::open(),
+    };
+    server.go_on();
+    server.says("ready");
+    let helper = server.helper();
+    let groups = groups(helper);
+    let all: Vec<_> = below(server.child.id())
+        .into_iter()
+        .map(|pid| (pid, started(pid)))
+        .collect();
+    let least = 5; // helper, two first processes, two runtimes
+    assert!(all.len() == least || pooled && all.len() > least, "{all:?}");
+    if kill_helper_first {
+        kill(helper);
+    }
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    wait_until("a process stayed", || {
+        all.iter().all(|(pid, since)| started(*pid) != *since)
+    });
+    if kill_helper_first {
+        // Nobody was left to remove them; the next run does.
+        drop(namespaces(None).await);
+    }
+    wait_until("a cgroup stayed", || groups.iter().all(|g| !g.exists()));
+}
+
+/// R10: what is killed while it has no function yet is replaced and leaves nothing.
+#[tokio::test]
+async fn a_killed_ready_sandbox_is_replaced_and_leaves_nothing() {
+    if !can_run().await {
+        return;
+    }
+    let server = Server::pooled();
+    let helper = server.helper();
+    let groups = groups(helper);
+    let held = || {
+        let environments = |group: &PathBuf| {
+            let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
+            entries
+                .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
+                .count()
+        };
+        (
+            below(helper).len(),
+            groups.iter().map(environments).collect::<Vec<_>>(),
+            open_files(helper),
+            open_files(server.child.id()),
+        )
+    };
+    let before = held();
+    assert_eq!(before.0, 4, "two first processes, two that become runtimes");
+    for round in 0..4 {
+        let firsts = children(helper);
+        // Once the first process, once the one that would become the runtime.
+        let victim = if round % 2 == 0 {
+            firsts[0]
+        } else {
+            children(firsts[0])[0]
+        };
+        kill(victim);
+        wait_until("it was not replaced", || {
+            held() == before && !below(helper).contains(&victim)
         });
-        if kill_helper_first {
-            // Nobody was left to remove them; the next run does.
-            drop(namespaces(None).await);
-        }
-        wait_until("a cgroup stayed", || groups.iter().all(|g| !g.exists()));
     }
 }
 

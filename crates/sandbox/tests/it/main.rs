@@ -11,6 +11,7 @@ mod fake;
 mod freeze;
 mod leftovers;
 mod ns;
+mod pool;
 mod process;
 mod rootless;
 mod speed;
