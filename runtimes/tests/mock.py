@@ -169,8 +169,8 @@ def run(argv, handler, files, events=(None,), env=None, headers=None, framed=Fal
         for name, text in files.items():
             path = os.path.join(task, name)
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as file:
-                file.write(text)
+            with open(path, "wb") as file:
+                file.write(text if isinstance(text, bytes) else text.encode())
         environ = {
             "PATH": os.environ["PATH"],
             "LANG": "en_US.UTF-8",

@@ -1,8 +1,8 @@
 """Runs the runtimes' bootstraps under every interpreter of this machine.
 
-    python3 runtimes/tests/run.py [--python PATH]… [--node PATH]… [--ruby PATH]… [NAME]
+    python3 runtimes/tests/run.py [--python PATH]… [--node PATH]… [--ruby PATH]… [--java PATH]… [NAME]
 
-Without paths it looks for python3.10 to 3.14 node 18 to 24 and ruby 3 and newer in the usual places. NAME picks cases
+Without paths it looks for python3.10 to 3.14 node 18 to 24 ruby 3 and newer, and every JDK in the usual places. NAME picks cases
 that contain it. The last line counts what ran; the exit code is 1 if anything failed.
 """
 
@@ -45,7 +45,19 @@ def rubies():
     return [path for path in sorted(found) if os.access(path, os.X_OK) and version(path) >= (3, 0)]
 
 
+def javas():
+    places = glob.glob("/usr/lib/jvm/*/bin") + glob.glob("/opt/*/bin") + glob.glob("/opt/java/*/bin")
+    places += glob.glob(os.path.expanduser("~/.sdkman/candidates/java/*/bin"))
+    has = lambda place: os.access(os.path.join(place, "javac"), os.X_OK)
+    return sorted({os.path.join(os.path.realpath(place), "java") for place in places if has(place)})
+
+
 def version(path):
+    """Major and minor version; of a JDK the major one alone, `1.8` being 8."""
+    if os.path.basename(path) == "java":
+        told = subprocess.run([path, "-version"], capture_output=True, text=True, check=True).stderr
+        parts = [int(part) for part in re.findall(r"\d+", told)[:2]]
+        return (parts[1] if parts[0] == 1 else parts[0],)
     text = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(part) for part in re.findall(r"\d+", text)[:2])
 
@@ -61,9 +73,10 @@ def main():
     parser.add_argument("--python", action="append")
     parser.add_argument("--node", action="append")
     parser.add_argument("--ruby", action="append")
+    parser.add_argument("--java", action="append")
     parser.add_argument("pick", nargs="?", default="")
     args = parser.parse_args()
-    some = args.python or args.node or args.ruby
+    some = args.python or args.node or args.ruby or args.java
     suites = []
     for path in args.python or ([] if some else pythons()):
         from python_cases import Cases
@@ -79,6 +92,10 @@ def main():
         from ruby_cases import Cases
 
         suites.append((Cases(path, version(path)), HERE.parent / "ruby" / "bootstrap.rb", path))
+    for path in args.java or ([] if some else javas()):
+        from java_cases import Cases
+
+        suites.append((Cases(path, version(path)), HERE.parent / "java", path))
     passed = failed = 0
     for suite, bootstrap, path in suites:
         for name, case in cases(suite, args.pick):

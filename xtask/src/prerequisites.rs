@@ -47,7 +47,7 @@ pub(crate) fn cargo_deny(root: &Path, target: &Path) -> Command {
     command
 }
 
-/// Python, Node.js, Ruby and `cargo deny`: installs what is missing, or says how.
+/// Python, Node.js, Ruby, a JDK and `cargo deny`: installs what is missing, or says how.
 pub(crate) fn tools(root: &Path, target: &Path) -> Outcome {
     let mut installed = Vec::new();
     let mut missing = Vec::new();
@@ -59,6 +59,9 @@ pub(crate) fn tools(root: &Path, target: &Path) -> Outcome {
     }
     if !answers("ruby", &["-e", "exit RUBY_VERSION.to_i >= 3"]) {
         missing.push("ruby");
+    }
+    if !answers("javac", &["-version"]) {
+        missing.push("default-jdk-headless");
     }
     if !missing.is_empty() {
         apt_install(&missing)?;

@@ -4,13 +4,14 @@
 mod bootstrap;
 mod environment;
 mod find;
+mod java;
 mod waiting;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Runtime, RuntimeFamily};
+use model::{Memory, Runtime, RuntimeFamily};
 use sandbox::Mount;
 use tasks::Tasks;
 
@@ -103,7 +104,7 @@ impl Catalog {
         }
     }
 
-    /// Finds what `runtime` needs and makes its bootstrap ready.
+    /// Finds what `runtime` needs and makes its bootstrap ready. `memory` is the function's.
     ///
     /// # Errors
     /// The host lacks the interpreter, or the data folder cannot be written.
@@ -111,6 +112,7 @@ impl Catalog {
         &self,
         runtime: Runtime,
         code: &Path,
+        memory: Memory,
         tasks: &Tasks,
     ) -> Result<Launch, MissingRuntime> {
         if runtime.family() == RuntimeFamily::Provided {
@@ -120,8 +122,12 @@ impl Catalog {
             Some(prepared) => prepared,
             None => self.make_ready(runtime, tasks).await?,
         };
+        let mut argv = prepared.argv.clone();
+        if runtime.family() == RuntimeFamily::Java {
+            argv.insert(1, java::heap(memory));
+        }
         Ok(Launch {
-            argv: prepared.argv.clone(),
+            argv,
             mounts: prepared.mounts.clone(),
             waiting: prepared.waiting.clone(),
             bootstrap_missing: false,
@@ -217,6 +223,7 @@ fn is_built(runtime: Runtime) -> bool {
     match runtime.family() {
         RuntimeFamily::Python => version_key(runtime.language_version()) >= vec![3, 8],
         RuntimeFamily::NodeJs => version_key(runtime.language_version()) >= vec![16],
+        RuntimeFamily::Java => runtime.as_str() != "java8",
         RuntimeFamily::Ruby => version_key(runtime.language_version()) >= vec![3, 2],
         RuntimeFamily::Provided => runtime.as_str() != "provided",
         _ => false,
@@ -238,6 +245,9 @@ fn missing(runtime: Runtime) -> MissingRuntime {
         ),
         RuntimeFamily::NodeJs if is_built(runtime) => format!(
             "{runtime} needs Node.js {version} on this host: install node {version}, or set `runtimes` to a folder that holds bin/node"
+        ),
+        RuntimeFamily::Java if is_built(runtime) => format!(
+            "{runtime} needs a JDK of version {version} or newer on this host (a JRE cannot compile the bootstrap): install openjdk-{version}-jdk-headless or default-jdk-headless, or set `runtimes` to a folder that holds bin/javac"
         ),
         RuntimeFamily::Ruby if is_built(runtime) => format!(
             "{runtime} needs Ruby {version} on this host, or any 3.x in its place: install ruby, or set `runtimes` to a folder that holds bin/ruby"
@@ -278,6 +288,10 @@ fn prepare_blocking(
     let mut argv = vec![interpreter.inside()];
     if runtime.family() == RuntimeFamily::Ruby {
         argv.extend(find::ruby_libraries(interpreter));
+    }
+    if runtime.family() == RuntimeFamily::Java {
+        let options = java::options_of(&interpreter.program);
+        argv.extend(options.into_iter().map(str::to_owned));
     }
     argv.extend(host.arguments);
     let waiting = Waiting::of(runtime, &argv, environment::generic(runtime), &mounts);
@@ -347,7 +361,7 @@ mod tests {
         let tasks = Tasks::new(tasks::Clock::real(), tasks::Ids::seeded(1));
         let runtime: Runtime = "python3.14".parse().unwrap();
         let code = at("code");
-        let one = || catalog.prepare(runtime, &code, &tasks);
+        let one = || catalog.prepare(runtime, &code, Memory::MIN, &tasks);
         let (a, b, c, d) = tokio::join!(one(), one(), one(), one());
         let first = a.unwrap();
         assert!(

@@ -74,7 +74,7 @@ impl Starter {
         }
         let found = self
             .catalog
-            .prepare(runtime, &code, &self.tasks)
+            .prepare(runtime, &code, config.memory, &self.tasks)
             .await
             .map_err(StartFailure::MissingRuntime)?;
         let found = match deployed.opt_dir() {

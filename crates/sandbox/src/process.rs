@@ -126,7 +126,7 @@ fn spawn(
     text: &OwnedFd,
     framed: &OwnedFd,
 ) -> Result<Child, StartError> {
-    let outside = |text: &str| rewritten(text, &spec.mounts);
+    let outside = |text: &str| rewritten_list(text, &spec.mounts);
     let mut argv = spec.argv.iter().map(|a| outside(a));
     let path = argv.next().unwrap_or_default();
     let bad = |reason: std::io::Error| StartError::BadEntrypoint {

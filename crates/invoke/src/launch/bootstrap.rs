@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 use model::{Runtime, RuntimeFamily};
 
 use super::find::Interpreter;
+use super::java;
 
-type Files = &'static [(&'static str, &'static str)];
+pub(super) type Files = &'static [(&'static str, &'static str)];
 
 macro_rules! files {
     ($folder:literal: $($name:literal),+ $(,)?) => {
@@ -36,6 +37,38 @@ static RUBY: Files = files!(
     "kiln_runtime/loop.rb", "kiln_runtime/waiting.rb",
 );
 
+static JAVA: Files = files!(
+    "java": "com/amazonaws/services/lambda/crac/CheckpointException.java",
+    "com/amazonaws/services/lambda/crac/Context.java",
+    "com/amazonaws/services/lambda/crac/Core.java",
+    "com/amazonaws/services/lambda/crac/Resource.java",
+    "com/amazonaws/services/lambda/crac/RestoreException.java",
+    "com/amazonaws/services/lambda/runtime/Client.java",
+    "com/amazonaws/services/lambda/runtime/ClientContext.java",
+    "com/amazonaws/services/lambda/runtime/CognitoIdentity.java",
+    "com/amazonaws/services/lambda/runtime/Context.java",
+    "com/amazonaws/services/lambda/runtime/CustomPojoSerializer.java",
+    "com/amazonaws/services/lambda/runtime/LambdaLogger.java",
+    "com/amazonaws/services/lambda/runtime/LambdaRuntime.java",
+    "com/amazonaws/services/lambda/runtime/LambdaRuntimeInternal.java",
+    "com/amazonaws/services/lambda/runtime/RequestHandler.java",
+    "com/amazonaws/services/lambda/runtime/RequestStreamHandler.java",
+    "com/amazonaws/services/lambda/runtime/logging/LogFormat.java",
+    "com/amazonaws/services/lambda/runtime/logging/LogLevel.java",
+    "kiln/runtime/Api.java",
+    "kiln/runtime/Beans.java",
+    "kiln/runtime/Descriptors.java",
+    "kiln/runtime/EventContext.java",
+    "kiln/runtime/Fault.java",
+    "kiln/runtime/Handler.java",
+    "kiln/runtime/Json.java",
+    "kiln/runtime/Logs.java",
+    "kiln/runtime/Main.java",
+    "kiln/runtime/Mapper.java",
+    "kiln/runtime/Scalars.java",
+    "kiln/runtime/Training.java",
+);
+
 /// Held while a bootstrap is written: calls that arrive together want the same folder.
 static WRITING: Mutex<()> = Mutex::new(());
 
@@ -45,8 +78,9 @@ pub(super) struct Written {
     pub(super) arguments: Vec<String>,
 }
 
-/// Writes the bootstrap of `runtime` below `folder` unless it is there. Python's is compiled by the
-/// interpreter that will run it: `/var/runtime` is read-only, and compiling costs on each cold start.
+/// Writes the bootstrap of `runtime` below `folder` unless it is there. Python's and Java's are compiled
+/// by the interpreter that will run them: `/var/runtime` is read-only, and compiling costs on each cold
+/// start.
 pub(super) fn write(
     runtime: Runtime,
     interpreter: &Interpreter,
@@ -55,6 +89,7 @@ pub(super) fn write(
     let (files, main) = match runtime.family() {
         RuntimeFamily::NodeJs => (NODE_JS, "index.cjs"),
         RuntimeFamily::Ruby => (RUBY, "bootstrap.rb"),
+        RuntimeFamily::Java => (JAVA, java::MAIN),
         _ => (PYTHON, "bootstrap.py"),
     };
     let mut name = DefaultHasher::new();
@@ -65,13 +100,19 @@ pub(super) fn write(
     if !dir.is_dir() {
         // Made beside and renamed: a folder that exists is complete.
         let fresh = folder.join(format!("{name}.{}", std::process::id()));
+        let sources = match runtime.family() {
+            RuntimeFamily::Java => fresh.join(java::SOURCES),
+            _ => fresh.clone(),
+        };
         for (file, text) in files {
-            let path = fresh.join(file);
-            std::fs::create_dir_all(path.parent().unwrap_or(&fresh))?;
+            let path = sources.join(file);
+            std::fs::create_dir_all(path.parent().unwrap_or(&sources))?;
             std::fs::write(path, text)?;
         }
-        if runtime.family() == RuntimeFamily::Python {
-            compile(interpreter, &fresh, files)?;
+        match runtime.family() {
+            RuntimeFamily::Python => compile(interpreter, &fresh, files)?,
+            RuntimeFamily::Java => java::build(&interpreter.program, &fresh, files)?,
+            _ => {}
         }
         if let Err(error) = std::fs::rename(&fresh, &dir) {
             std::fs::remove_dir_all(&fresh)?;
@@ -79,6 +120,9 @@ pub(super) fn write(
                 return Err(error);
             }
         }
+    }
+    if runtime.family() == RuntimeFamily::Java {
+        return Ok(java::written(&dir));
     }
     Ok(Written {
         dir,
@@ -91,19 +135,23 @@ fn compile(interpreter: &Interpreter, dir: &Path, files: Files) -> io::Result<()
         for f in sys.argv[2:]:\n\
         \x20py_compile.compile(sys.argv[1] + '/' + f, None, '/var/runtime/' + f, True, -1,\
         \x20py_compile.PycInvalidationMode.UNCHECKED_HASH)";
-    let output = Command::new(&interpreter.program)
+    let mut command = Command::new(&interpreter.program);
+    command
         .args(["-I", "-c", SCRIPT])
         .arg(dir)
-        .args(files.iter().map(|(file, _)| file))
-        .output()?;
+        .args(files.iter().map(|(file, _)| file));
+    run(&mut command)
+}
+
+/// Runs a program of the host to its end; its error is what it said.
+pub(super) fn run(command: &mut Command) -> io::Result<()> {
+    let output = command.output()?;
     if output.status.success() {
         return Ok(());
     }
-    let reason = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(io::Error::other(format!(
-        "{}: {reason}",
-        interpreter.program.display()
-    )))
+    let program = command.get_program().to_string_lossy().into_owned();
+    let reason = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("{program}: {reason}")))
 }
 
 #[cfg(test)]
@@ -112,7 +160,12 @@ mod tests {
 
     #[test]
     fn every_file_of_the_bootstraps_is_carried() {
-        for (folder, files) in [("python", PYTHON), ("nodejs", NODE_JS), ("ruby", RUBY)] {
+        for (folder, files) in [
+            ("python", PYTHON),
+            ("nodejs", NODE_JS),
+            ("ruby", RUBY),
+            ("java", JAVA),
+        ] {
             let root = Path::new(env!("CARGO_MANIFEST_DIR"))
                 .join("../../runtimes")
                 .join(folder);
@@ -152,7 +205,7 @@ mod tests {
         for entry in std::fs::read_dir(root.join(below)).unwrap().flatten() {
             let path = below.join(entry.file_name());
             match path.extension().and_then(|e| e.to_str()) {
-                Some("py" | "cjs" | "rb") => found.push(path.display().to_string()),
+                Some("py" | "cjs" | "rb" | "java") => found.push(path.display().to_string()),
                 None if entry.path().is_dir() && !path.ends_with("__pycache__") => {
                     list(root, &path, found);
                 }

@@ -65,9 +65,11 @@ fn defaults(runtime: Option<Runtime>) -> Vec<(&'static str, String)> {
     let Some(runtime) = runtime.filter(|r| r.family() != RuntimeFamily::Provided) else {
         return pairs;
     };
-    // What the shell that starts a managed runtime leaves.
-    pairs.push(("PWD", "/var/task".to_owned()));
-    pairs.push(("SHLVL", "0".to_owned()));
+    if runtime.family() != RuntimeFamily::Java {
+        // What the shell that starts a managed runtime leaves.
+        pairs.push(("PWD", "/var/task".to_owned()));
+        pairs.push(("SHLVL", "0".to_owned()));
+    }
     let version = runtime.language_version();
     match runtime.family() {
         RuntimeFamily::Python => {
@@ -144,6 +146,12 @@ fn reserved(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
     ];
+    let has_older_names = |r: Runtime| ["java8.al2", "java11"].contains(&r.as_str());
+    if config.runtime.is_some_and(has_older_names) {
+        // The names of the first SDK.
+        pairs.push(("AWS_ACCESS_KEY", keys.access_key.clone()));
+        pairs.push(("AWS_SECRET_KEY", keys.secret.clone()));
+    }
     // Absent in the text format.
     if config.logging.format == LogFormat::Json {
         let level = config
@@ -246,6 +254,10 @@ mod tests {
             ("nodejs22.x", "NODE_PATH", Some(node)),
             ("nodejs22.x", "SHLVL", Some("0")),
             ("nodejs22.x", "LC_CTYPE", None),
+            ("java11", "AWS_SECRET_KEY", Some("secret")),
+            ("java17", "AWS_SECRET_KEY", None),
+            ("java17", "PWD", None),
+            ("java17", "PATH", Some(long)),
             ("ruby3.4", "GEM_HOME", Some("/var/runtime")),
             ("ruby3.4", "GEM_PATH", Some(gems)),
             (

@@ -64,6 +64,7 @@ impl Places {
             RuntimeFamily::Python => self.python(version),
             RuntimeFamily::NodeJs => self.node(version),
             RuntimeFamily::Ruby => self.ruby(version),
+            RuntimeFamily::Java => self.java(version),
             _ => None,
         }
     }
@@ -115,6 +116,49 @@ impl Places {
             .filter_map(|program| Some((ruby_version(&program)?, program)));
         best(programs, version, RUBY_MIN)
     }
+}
+
+impl Places {
+    /// A JDK of the runtime's version, else the next newer one, which runs the same classes, else the
+    /// newest: it runs what was built for it. A JRE cannot compile the bootstrap.
+    fn java(&self, version: &str) -> Option<Interpreter> {
+        let wanted = java_major(version)?;
+        let mut homes = children(Path::new("/usr/lib/jvm"));
+        homes.extend(children(Path::new("/opt/java")));
+        homes.extend(self.prefixes(&[".sdkman/candidates/java", ".jdks", ".asdf/installs/java"]));
+        let jdks: Vec<(u32, PathBuf)> = homes
+            .into_iter()
+            .filter(|home| home.join("bin/javac").is_file())
+            .filter_map(|home| Some((java_release(&home)?, home.join("bin/java"))))
+            .collect();
+        let newer = jdks.iter().filter(|(major, _)| *major >= wanted);
+        let nearest = newer.min_by_key(|(major, _)| *major);
+        let (major, program) = nearest.or_else(|| jdks.iter().max_by_key(|(m, _)| *m))?;
+        let interpreter = Interpreter::at(program)?;
+        Some(Interpreter {
+            stands_in: (*major != wanted).then(|| major.to_string()),
+            ..interpreter
+        })
+    }
+}
+
+/// The major version of an installation, from the file that every JDK brings.
+pub(super) fn java_release(home: &Path) -> Option<u32> {
+    let release = std::fs::read_to_string(home.join("release")).ok()?;
+    let version = release
+        .lines()
+        .find_map(|line| line.strip_prefix("JAVA_VERSION="))?;
+    java_major(version.trim_matches('"'))
+}
+
+/// `17` of `17.0.15`, and 8 of `1.8.0_442` and `8.al2`.
+fn java_major(version: &str) -> Option<u32> {
+    let mut parts = version.split(['.', '_', '-', '+']);
+    let first = parts.next()?.parse().ok()?;
+    if first == 1 {
+        return parts.next()?.parse().ok();
+    }
+    Some(first)
 }
 
 /// Oldest Ruby that the bootstrap is written for.
@@ -250,6 +294,37 @@ mod tests {
             assert_eq!(found.stands_in.as_deref(), stands_in, "{wanted}");
         }
         assert_eq!(best(programs().take(1), "3.2", RUBY_MIN), None);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn the_next_newer_jdk_stands_in_for_one_that_is_absent() {
+        let dir = folder(&[
+            "a/bin/java",
+            "a/bin/javac",
+            "b/bin/java",
+            "b/bin/javac",
+            "c/bin/java",
+            "1",
+            "2",
+        ]);
+        for (home, version) in [("a", "1.8.0_442"), ("b", "9993.0.1"), ("c", "9992")] {
+            let text = format!("IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"{version}\"\n");
+            std::fs::write(dir.join(home).join("release"), text).unwrap();
+        }
+        let places = Places {
+            folders: vec![dir.clone()],
+            home: None,
+        };
+        let found = |version: &str| places.java(version).unwrap();
+        assert_eq!(found("8.al2").stands_in, None);
+        // A JRE cannot compile.
+        for wanted in ["9992", "9993"] {
+            assert_eq!(found(wanted).inside(), "/var/lang/bin/java", "{wanted}");
+        }
+        assert_eq!(found("9992").stands_in.as_deref(), Some("9993"));
+        assert_eq!(found("9994").stands_in.as_deref(), Some("9993"));
+        assert_eq!(java_major("21-ea"), Some(21));
         std::fs::remove_dir_all(dir).unwrap();
     }
 
