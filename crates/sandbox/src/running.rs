@@ -15,6 +15,9 @@ use crate::{Answer, Environment, InitReport, StartError};
 /// How long an answer and the end of the process that gave it may be apart and still be told apart
 /// rightly: the two arrive over different sockets.
 const SETTLE: Duration = Duration::from_millis(20);
+/// The same for an answer that broke off: nobody waits for an answer any more, and a process may take
+/// a while to end after its connections did.
+const CRASH_SETTLE: Duration = Duration::from_millis(500);
 
 /// The processes of one environment. Dropping it kills them without waiting.
 #[async_trait]
@@ -178,7 +181,7 @@ impl Running {
         };
         match first {
             // A broken-off answer is mostly the first sign of a crash.
-            Ok(Reply::Truncated) => match clock.timeout(SETTLE, self.body.exited()).await {
+            Ok(Reply::Truncated) => match clock.timeout(CRASH_SETTLE, self.body.exited()).await {
                 Ok(exit) => Err(Unfinished::Crashed(exit)),
                 Err(_) => Err(Unfinished::Truncated),
             },

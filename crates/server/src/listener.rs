@@ -105,6 +105,8 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>, tasks: Tas
     graceful.shutdown().await;
 }
 
+/// Without pipelined flushes: with them hyper asks a response body for more while the client does not read,
+/// and a streamed response would pile up in memory.
 fn server() -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
@@ -112,7 +114,6 @@ fn server() -> auto::Builder<TokioExecutor> {
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_LIMIT)
         .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true)
         .http2()
         .timer(TokioTimer::new())
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX))
