@@ -11,7 +11,7 @@ pub(crate) const CONTROL_MOVED_MAX: f64 = 0.25;
 const ATTEMPTS_MAX: usize = 3;
 
 /// No further attempt if all of them together would take longer.
-const ATTEMPTS_TIME_MAX: Duration = Duration::from_secs(75);
+const ATTEMPTS_TIME_MAX: Duration = Duration::from_secs(45);
 
 /// How much to measure.
 #[derive(Debug, Clone, Copy)]

@@ -13,8 +13,11 @@ use crate::report::{Goal, Row};
 /// Warm calls whose fastest is taken off a cold one.
 const WARM: usize = 3;
 
-/// Time for the old environment to be gone and for what was used up to be ready again.
+/// Time for the old environment to be gone and for a sandbox that was used up to be ready again.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// The same for a runtime, which starts an interpreter.
+const RUNTIME_PAUSE: Duration = Duration::from_millis(300);
 
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let bare = bench.bare_kiln()?;
@@ -42,6 +45,10 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     } else {
         Row::empty("P5", what, "not built")
     });
+    let plan = Plan {
+        rounds: bench.some(6),
+        ..plan
+    };
     for language in Language::all(&bench.binary)? {
         match language.name {
             "Python" => rows.extend(python(bench, &bare, &ready, &language, plan)?),
@@ -57,7 +64,7 @@ fn native(bench: &Bench, kiln: &Kiln, plan: Plan, id: &str, what: &str) -> Resul
     Ok(Row::new(id, what, "start of a static program", &pairs).millis(&pairs))
 }
 
-/// With the template process, and without anything that is kept ready.
+/// With an interpreter that is kept ready, and without anything that is.
 fn python(
     bench: &Bench,
     bare: &Kiln,
@@ -67,7 +74,8 @@ fn python(
 ) -> Result<Vec<Row>> {
     let against = "bare interpreter, same imports";
     let row = |kiln: &Kiln, how: &str| -> Result<Row> {
-        let mut colds = Colds::deploy(kiln, "python", &language.function()?)?;
+        let colds = Colds::deploy(kiln, "python", &language.function()?)?;
+        let mut colds = colds.pausing(RUNTIME_PAUSE);
         let modules = modules_of(kiln, "python", language)?;
         let interpreter = language.interpreter(&modules);
         interpreter.run()?;
@@ -75,8 +83,8 @@ fn python(
         let what = format!("cold start, {}, {how}", language.runtime);
         Ok(Row::new("P6", &what, against, &pairs).millis(&pairs))
     };
-    let how = "forked from a template";
-    let forked = if bench.has(Ready::Templates) {
+    let how = "with what is kept ready";
+    let kept = if bench.has(Ready::Runtimes) {
         row(ready, how)?
             .goal(Goal::AtMost(0.20))
             .stretch(Goal::AtMost(0.08))
@@ -84,7 +92,7 @@ fn python(
         let what = format!("cold start, {}, {how}", language.runtime);
         Row::empty("P6", &what, "not built")
     };
-    Ok(vec![forked, row(bare, "nothing pooled")?])
+    Ok(vec![kept, row(bare, "nothing pooled")?])
 }
 
 /// With a process that waits for its function, and without anything that is kept ready. The control is the
@@ -98,13 +106,14 @@ fn node(
 ) -> Result<Vec<Row>> {
     let interpreter = language.interpreter(&[]);
     let row = |kiln: &Kiln, how: &str| -> Result<Row> {
-        let mut colds = Colds::deploy(kiln, "node", &language.function()?)?;
+        let colds = Colds::deploy(kiln, "node", &language.function()?)?;
+        let mut colds = colds.pausing(RUNTIME_PAUSE);
         let pairs = paired::durations(plan, || colds.once(), || interpreter.run())?;
         let what = format!("cold start, {}, {how}", language.runtime);
         Ok(Row::new("P7", &what, "bare interpreter", &pairs).millis(&pairs))
     };
-    let how = "by a waiting process";
-    let waited = if bench.has(Ready::Processes) {
+    let how = "with what is kept ready";
+    let waited = if bench.has(Ready::Runtimes) {
         row(ready, how)?
             .goal(Goal::AtMost(0.25))
             .stretch(Goal::AtMost(0.12))
@@ -137,6 +146,7 @@ pub(super) struct Colds<'a> {
     client: Client,
     name: String,
     round: u64,
+    pause: Duration,
 }
 
 impl Colds<'_> {
@@ -152,7 +162,13 @@ impl Colds<'_> {
             client: kiln.client()?,
             name: name.to_owned(),
             round: 0,
+            pause: PAUSE,
         })
+    }
+
+    /// Leaves more time between two cold calls.
+    fn pausing(self, pause: Duration) -> Self {
+        Colds { pause, ..self }
     }
 
     /// The wait for a cold call less that for a warm one.
@@ -160,7 +176,7 @@ impl Colds<'_> {
         self.round += 1;
         self.kiln
             .make_cold(&mut self.client, &self.name, self.round)?;
-        std::thread::sleep(PAUSE);
+        std::thread::sleep(self.pause);
         let request = self.kiln.invocation(&self.name, b"{\"name\": \"you\"}")?;
         let cold = self.timed(&request)?;
         let mut warm = Duration::MAX;

@@ -152,7 +152,10 @@ impl Side<'_> {
         let path = format!("/2015-03-31/functions/{NAME}/configuration");
         let body = format!("{{\"Description\": \"{}\"}}", self.writes);
         let request = self.kiln.request("PUT", &path, body.as_bytes())?;
-        timed(&mut self.client, &request)
+        let took = timed(&mut self.client, &request)?;
+        // Another update is refused while this one is being put in place.
+        self.kiln.settle(&mut self.client, NAME)?;
+        Ok(took)
     }
 }
 

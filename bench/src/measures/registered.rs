@@ -48,11 +48,22 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let empty = memory(&bench.kiln()?)?;
     let kiln = bench.setup().on(&data).start()?;
     register(&kiln, SOME..MANY)?;
+    known(&kiln)?;
     rows.push(per_function("live", memory(&kiln)?, empty));
     let data = kiln.stop()?;
     let kiln = bench.setup().on(&data).start()?;
+    known(&kiln)?;
     rows.push(per_function("after a start", memory(&kiln)?, empty));
     Ok(rows)
+}
+
+/// Fails unless the server knows the first and the last function.
+fn known(kiln: &Kiln) -> Result<()> {
+    for number in [0, MANY - 1] {
+        let path = format!("/2015-03-31/functions/registered-{number}/configuration");
+        kiln.client()?.succeed(&kiln.request("GET", &path, b"")?)?;
+    }
+    Ok(())
 }
 
 fn per_function(when: &str, bytes: u64, empty: u64) -> Row {
