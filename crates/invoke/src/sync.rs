@@ -384,6 +384,8 @@ impl Run<'_> {
                 let log_tail = self.finish(&live.log, &figures);
                 if matches!(end, Unfinished::ResponseTooLarge(_)) {
                     self.give_back(live);
+                } else if end == Unfinished::TimedOut {
+                    self.discard_for(live, StopReason::Timeout);
                 } else {
                     self.discard(live);
                 }
