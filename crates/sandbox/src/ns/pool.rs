@@ -25,7 +25,8 @@ const WAITING_PER_KEY_MAX: usize = 4;
 const KEYS_MAX: usize = 64;
 /// Nobody asked for so long: what waits for the key ends.
 const KEY_KEEP: Duration = Duration::from_secs(300);
-/// After so many waiting processes of a key that ended by themselves no more are made for it.
+/// After so many waiting processes of a key in a row that ended by themselves no more are made for it,
+/// until nobody has asked for a while.
 const FAILURES_MAX: u32 = 3;
 /// What is used up is made again when no start was under way for so long,
 const QUIET: Duration = Duration::from_millis(4);
@@ -275,8 +276,10 @@ impl Shelf {
         // One that is dead already ends with this loop.
         while let Some(prepared) = self.ready.pop() {
             if prepared.is_alive() {
+                self.failures = 0;
                 return Some(prepared);
             }
+            self.failures += 1;
         }
         None
     }
