@@ -97,16 +97,24 @@ impl Functions {
             if !entry.aliases.contains_key(&name) {
                 return Ok(());
             }
-            let ops = vec![
+            let mut ops = vec![
                 this.alias_gone(&key, &name),
                 this.policy_gone(&key, name.as_str()),
                 this.attached_gone(&key, name.as_str()),
             ];
-            this.0.tables.aliases.txn(ops).await?;
             let mut next = (*entry).clone();
             next.aliases.remove(&name);
             next.policies.remove(name.as_str());
             next.attached.remove(name.as_str());
+            let is_provisioned = next.unprovision(&Qualifier::Alias(name.clone()));
+            if is_provisioned {
+                ops.push(this.function_op(&key, &next, Expect::At(entry.rev))?);
+            }
+            let rev = this.0.tables.aliases.txn(ops).await?;
+            if is_provisioned {
+                next.rev = rev;
+                this.announce_provisioned(&entry);
+            }
             this.0.index.put(&key, next);
             Ok(())
         })
@@ -136,6 +144,7 @@ impl Functions {
                     return Err(not_found(&missing).into());
                 }
             }
+            let is_provisioned = entry.alias_may_move(&alias)?;
             let record = AliasRecord::of(&alias, entry.first_version);
             let [account, region, function] = key.parts();
             let parts = [account, region, function, alias.name.as_str()];
@@ -147,6 +156,9 @@ impl Functions {
             let mut next: Entry = (*entry).clone();
             next.aliases.insert(alias.name.clone(), alias.clone());
             this.0.index.put(&key, next);
+            if is_provisioned {
+                this.announce_provisioned(&entry);
+            }
             Ok(alias)
         })
         .await

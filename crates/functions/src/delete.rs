@@ -53,16 +53,23 @@ impl Functions {
         let [account, region, name] = key.parts();
         let parts = [account, region, name, &number_text];
         let policy = number.to_string();
-        let ops = vec![
+        let mut ops = vec![
             self.0.tables.versions.delete_op(&parts, Expect::Any),
             self.policy_gone(key, &policy),
             self.attached_gone(key, &policy),
         ];
-        self.0.tables.versions.txn(ops).await?;
         let mut next = entry.clone();
         next.versions.remove(&number);
         next.policies.remove(&policy);
         next.attached.remove(&policy);
+        let is_provisioned = next.unprovision(&Qualifier::Version(number));
+        if is_provisioned {
+            ops.push(self.function_op(key, &next, Expect::At(entry.rev))?);
+        }
+        let rev = self.0.tables.versions.txn(ops).await?;
+        if is_provisioned {
+            next.rev = rev;
+        }
         self.0.index.put(key, next);
         self.announce(Change::Retired(version.clone()));
         Ok(())

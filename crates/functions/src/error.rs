@@ -34,6 +34,11 @@ pub enum Error {
     AliasExists { arn: String },
     #[error("alias not found: {arn}")]
     AliasNotFound { arn: String },
+    /// Provisioned concurrency of an alias and of the version that it points to.
+    #[error("the version has provisioned concurrency of its own")]
+    VersionProvisioned,
+    #[error("an alias with provisioned concurrency points to the version")]
+    AliasProvisioned,
     #[error("the policy has a statement {id}")]
     StatementExists { id: String },
     #[error("the policy has no statement {id}")]

@@ -35,15 +35,6 @@ impl Functions {
         .await
     }
 
-    /// Sets or clears reserved concurrency.
-    pub async fn reserve(&self, f: &FunctionRef, reserved: Option<u32>) -> Result<(), Error> {
-        self.edit_facts(f, move |entry| {
-            entry.reserved = reserved;
-            Ok(())
-        })
-        .await
-    }
-
     /// Lets loops of invocations run, or has them ended.
     pub async fn allow_recursion(&self, f: &FunctionRef, is_allowed: bool) -> Result<(), Error> {
         self.edit_facts(f, move |entry| {
@@ -54,7 +45,7 @@ impl Functions {
     }
 
     /// Changes what belongs to a function but not to its versions. `$LATEST` gets a new revision.
-    async fn edit_facts(
+    pub(crate) async fn edit_facts(
         &self,
         f: &FunctionRef,
         edit: impl FnOnce(&mut Entry) -> Result<(), Error> + Send + 'static,

@@ -58,6 +58,8 @@ pub(crate) struct Inner {
     pub(crate) settle: Duration,
     changes: broadcast::Sender<Change>,
     generations: AtomicU64,
+    /// One change at a time of what is claimed of an account.
+    pub(crate) claiming: Mutex<()>,
 }
 
 pub(crate) struct Tables {
@@ -78,6 +80,8 @@ pub enum Change {
     Live(Arc<Deployed>),
     /// No call resolves to this any more: let its environments finish and retire them.
     Retired(Arc<Deployed>),
+    /// The environments that are to be ready for this function are others.
+    Provisioned(FunctionRef),
 }
 
 /// A version together with the facts of its function.
@@ -136,6 +140,7 @@ impl Functions {
             settle: config.settle,
             changes: broadcast::channel(CHANGES_KEPT).0,
             generations: AtomicU64::new(1),
+            claiming: Mutex::default(),
         }));
         functions.load_layers().await?;
         functions.load().await?;
@@ -245,16 +250,6 @@ impl Functions {
             })
     }
 
-    /// The sum of reserved concurrency of one account in one region.
-    pub fn reserved_total(&self, account: &Account, region: &Region) -> u64 {
-        let index = &self.0.index;
-        let keys = index.names(account, region, None, usize::MAX);
-        keys.iter()
-            .filter_map(|key| index.get(key)?.reserved)
-            .map(u64::from)
-            .sum()
-    }
-
     /// The exact bytes of the zip with this digest, in lower-case hexadecimal.
     pub async fn zip(&self, digest: &str) -> Result<Bytes, Error> {
         Ok(self.0.code.zip(parse_digest(digest)?).await?)
@@ -306,7 +301,7 @@ impl Functions {
     }
 
     #[allow(clippy::cast_precision_loss)] // a share needs no more than 53 bits
-    fn draw(&self) -> f64 {
+    pub(crate) fn draw(&self) -> f64 {
         (self.0.tasks.ids().u64() >> 11) as f64 / (1u64 << 53) as f64
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 use model::{Account, AliasName, FunctionName, FunctionRef, Published, Qualifier, Region};
 
+use crate::concurrency::{Book, Provisioned};
 use crate::{Alias, Attached, Deployed, Policy};
 
 /// The functions of this process in memory: what the warm path reads.
@@ -18,6 +19,8 @@ pub(crate) struct Index {
     names: RwLock<BTreeSet<Key>>,
     /// Functions with an update under way.
     updating: Mutex<HashSet<Key>>,
+    /// What functions claim of their accounts' concurrency.
+    pub(crate) book: Book,
 }
 
 const SHARDS: usize = 32;
@@ -82,6 +85,7 @@ pub(crate) struct Entry {
     /// What `$LATEST` was when the last version was cut from it.
     pub(crate) published: Option<String>,
     pub(crate) reserved: Option<u32>,
+    pub(crate) provisioned: Arc<BTreeMap<Qualifier, Provisioned>>,
     pub(crate) allows_recursion: bool,
     pub(crate) rev: store::Rev,
 }
@@ -124,6 +128,7 @@ impl Index {
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             names: RwLock::default(),
             updating: Mutex::default(),
+            book: Book::default(),
         }
     }
 
@@ -137,7 +142,9 @@ impl Index {
 
     pub(crate) fn put(&self, key: &Key, entry: Entry) {
         let Some(shard) = self.shard(key) else { return };
-        let old = write(shard).insert(key.clone(), Arc::new(entry));
+        let entry = Arc::new(entry);
+        let old = write(shard).insert(key.clone(), entry.clone());
+        self.book.replace(key, old.as_deref(), Some(&entry));
         if old.is_none() {
             write(&self.names).insert(key.clone());
         }
@@ -145,6 +152,7 @@ impl Index {
 
     pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Entry>> {
         let gone = write(self.shard(key)?).remove(key);
+        self.book.replace(key, gone.as_deref(), None);
         write(&self.names).remove(key);
         gone
     }

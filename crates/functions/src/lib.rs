@@ -16,6 +16,7 @@ mod alias;
 mod aliases;
 mod attached;
 mod code;
+mod concurrency;
 mod config;
 mod delete;
 mod deployed;
@@ -34,6 +35,7 @@ pub use alias::Alias;
 pub use aliases::{AliasChange, NewAlias};
 pub use attached::{Attached, EventInvoke, RuntimeUpdates};
 pub use code::{BadZip, Code, CodeError, UNZIPPED_MAX};
+pub use concurrency::{AccountLimits, Claims, Provisioned, Resolved, Wanted};
 pub use config::{
     Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,
 };

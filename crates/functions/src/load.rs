@@ -5,6 +5,7 @@ use model::{FunctionRef, Published, Version};
 use store::{Expect, Op, Row, StoreError};
 use tasks::Time;
 
+use crate::concurrency::provisioned_of;
 use crate::deployed::{LastUpdate, State};
 use crate::index::{Entry, Key};
 use crate::records::{DeployedRecord, FunctionRecord, VersionRecord, damaged, parse_digest};
@@ -109,6 +110,7 @@ impl Functions {
             last_version: record.last_version,
             published: record.published,
             reserved: record.reserved,
+            provisioned: Arc::new(provisioned_of(record.provisioned)?),
             allows_recursion: record.allows_recursion,
             rev: row.rev,
         };

@@ -32,6 +32,9 @@ pub(crate) struct FunctionRecord {
     pub(crate) tags: BTreeMap<String, String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reserved: Option<u32>,
+    /// By qualifier.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) provisioned: BTreeMap<String, ProvisionedRecord>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) allows_recursion: bool,
 }
@@ -39,6 +42,12 @@ pub(crate) struct FunctionRecord {
 impl Record for FunctionRecord {
     const KIND: &'static str = "function";
     const VERSION: u8 = 1;
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) struct ProvisionedRecord {
+    pub(crate) requested: u32,
+    pub(crate) modified_us: i64,
 }
 
 #[derive(Serialize, Deserialize, Clone)]

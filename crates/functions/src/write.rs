@@ -9,6 +9,7 @@ use store::{Expect, Op};
 use tasks::Time;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::concurrency::records_of;
 use crate::deployed::{LastUpdate, State};
 use crate::functions::not_found;
 use crate::index::{Claim, Entry, Key};
@@ -119,6 +120,7 @@ impl Functions {
             last_version: last,
             published: None,
             reserved: None,
+            provisioned: Arc::default(),
             allows_recursion: false,
             rev: store::Rev(0),
         };
@@ -392,6 +394,7 @@ impl Functions {
             published: entry.published.clone(),
             tags: (*entry.tags).clone(),
             reserved: entry.reserved,
+            provisioned: records_of(&entry.provisioned),
             allows_recursion: entry.allows_recursion,
         };
         Ok(self

@@ -60,6 +60,32 @@ impl SessionKeys {
     }
 }
 
+/// The keys of one environment while it lives; dropping it ends them.
+pub(crate) struct KeyGuard {
+    keys: SessionKeys,
+    pub(crate) issued: Arc<Issued>,
+}
+
+impl KeyGuard {
+    pub(crate) fn new(keys: &SessionKeys, issued: Arc<Issued>) -> KeyGuard {
+        KeyGuard {
+            keys: keys.clone(),
+            issued,
+        }
+    }
+
+    /// Ends them before everything that holds them is gone. Harmless if repeated.
+    pub(crate) fn revoke(&self) {
+        self.keys.revoke(&self.issued.access_key);
+    }
+}
+
+impl Drop for KeyGuard {
+    fn drop(&mut self) {
+        self.revoke();
+    }
+}
+
 impl std::fmt::Debug for Issued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Issued")

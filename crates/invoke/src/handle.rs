@@ -7,17 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use functions::{Deployed, Functions};
+use functions::{AccountLimits, Deployed, Functions, Provisioned};
 use model::ports::LogSink;
 use model::{FunctionRef, RequestId, Version};
 use sandbox::{Network, Sandbox};
-use tasks::{Clock, Progress, Tasks, WorkError, Worker};
+use tasks::{Clock, Mono, Progress, Tasks, Time, WorkError, Worker};
 use tokio::sync::Semaphore;
 
 use crate::admission::Admission;
 use crate::credentials::SessionKeys;
+use crate::freezer::{Freezer, Watched};
 use crate::launch::Catalog;
-use crate::pool::{Live, Pool, PoolStatus};
+use crate::pool::{Live, Pool, PoolStatus, Purpose, Returned, Seats};
+use crate::provisioned::{ProvisionedStatus, Provisioner, Shelves};
+use crate::scaling::Rate;
 use crate::starter::Starter;
 use crate::streamed::StreamLimits;
 
@@ -26,12 +29,23 @@ use crate::streamed::StreamLimits;
 pub struct InvokeConfig {
     /// Invocations that may run at once.  [Lambda quotas: 1,000]
     pub concurrency_max: u32,
+    /// What functions may not reserve of it.  [Lambda quotas: 100]
+    pub unreserved_min: u32,
+    /// How fast one function gets environments.  [Lambda guide: scaling behavior]
+    pub scaling: Rate,
+    /// Calls of a function in a second, for each that may run at once; 0 counts none.
+    /// [Lambda quotas: 10]
+    pub calls_per_unit: u32,
     /// Environments that may live at once; idle ones make room before more are started.
     pub environments_max: usize,
     /// Environments that may be in their init phase at once.
     pub starts_max: usize,
     /// An environment that is idle for longer is stopped.
     pub idle_keep: Duration,
+    /// An environment that is idle for so long is frozen until its next call.
+    pub freeze_after: Duration,
+    /// An environment that lives for longer gets no more calls, however busy.
+    pub lifetime_max: Duration,
     pub network: Network,
     /// `AWS_ENDPOINT_URL` inside environments; none leaves the variable out.
     pub endpoint_inside: Option<String>,
@@ -42,9 +56,14 @@ impl Default for InvokeConfig {
     fn default() -> InvokeConfig {
         InvokeConfig {
             concurrency_max: 1_000,
+            unreserved_min: 100,
+            scaling: Rate::new(1_000, Duration::from_secs(10)),
+            calls_per_unit: 10,
             environments_max: 1_000,
             starts_max: 64,
             idle_keep: Duration::from_secs(600),
+            freeze_after: Duration::from_millis(50),
+            lifetime_max: Duration::from_secs(4 * 3_600),
             network: Network::Kiln,
             endpoint_inside: None,
             stream: StreamLimits::default(),
@@ -107,6 +126,11 @@ pub(crate) struct Inner {
     pub(crate) tasks: Tasks,
     pub(crate) config: InvokeConfig,
     pools: RwLock<HashMap<u64, Arc<Pool>>>,
+    pub(crate) shelves: Shelves,
+    /// Environments of all pools.
+    host: Seats,
+    watched: Arc<Watched>,
+    begun: Mono,
     /// Set before the pools are closed: nothing is started any more.
     is_shut: AtomicBool,
 }
@@ -125,7 +149,7 @@ pub struct Parts {
 const TICK: Duration = Duration::from_secs(1);
 
 impl Invoke {
-    /// Also starts the worker that retires environments.
+    /// Also starts the workers that retire environments, freeze them and make them ahead.
     pub fn new(config: InvokeConfig, parts: Parts) -> Invoke {
         let starter = Starter {
             sandbox: parts.sandbox,
@@ -139,17 +163,35 @@ impl Invoke {
         let invoke = Invoke(Arc::new(Inner {
             functions: parts.functions,
             starter,
-            admission: Admission::new(config.concurrency_max),
+            admission: Admission::new(
+                config.concurrency_max,
+                config.calls_per_unit,
+                config.scaling,
+            ),
             starts: Semaphore::new(config.starts_max),
             tasks: parts.tasks.clone(),
-            config,
             pools: RwLock::default(),
+            shelves: Shelves::default(),
+            host: Seats::default(),
+            watched: Arc::default(),
+            begun: parts.tasks.clock().monotonic(),
+            config,
             is_shut: AtomicBool::new(false),
         }));
+        let clock = parts.tasks.clock();
         parts.tasks.add(Reaper {
             invoke: invoke.clone(),
-            clock: parts.tasks.clock().clone(),
+            clock: clock.clone(),
         });
+        parts.tasks.add(Freezer {
+            watched: invoke.0.watched.clone(),
+            clock: clock.clone(),
+            after: invoke.0.config.freeze_after,
+        });
+        let changes = invoke.0.functions.changes();
+        parts
+            .tasks
+            .add(Provisioner::new(invoke.clone(), clock.clone(), changes));
         invoke
     }
 
@@ -162,11 +204,24 @@ impl Invoke {
     }
 
     pub fn pools(&self) -> Vec<PoolStatus> {
-        let pools = self.0.pools.read().unwrap_or_else(PoisonError::into_inner);
-        pools.values().map(|pool| pool.status()).collect()
+        let pools = self.0.all_pools();
+        pools.iter().map(|pool| pool.status()).collect()
     }
 
-    /// Invocations that run now.
+    /// What an account may run at once in a region.
+    pub fn account_limits(&self) -> AccountLimits {
+        AccountLimits {
+            concurrency: self.0.config.concurrency_max,
+            unreserved_min: self.0.config.unreserved_min,
+        }
+    }
+
+    /// How far the environments are that were asked for a version or alias.
+    pub fn provisioned(&self, function: &FunctionRef, asked: Provisioned) -> ProvisionedStatus {
+        self.0.shelves.status(function, asked.modified)
+    }
+
+    /// Invocations that run on demand now.
     pub fn running(&self) -> u32 {
         self.0.admission.running()
     }
@@ -176,7 +231,8 @@ impl Invoke {
         self.0.is_shut.store(true, Ordering::SeqCst);
         let pools =
             std::mem::take(&mut *self.0.pools.write().unwrap_or_else(PoisonError::into_inner));
-        let idle: Vec<Live> = pools.into_values().flat_map(|pool| pool.close()).collect();
+        let pools = pools.into_values().chain(self.0.shelves.pools());
+        let idle: Vec<Live> = pools.flat_map(|pool| pool.close()).collect();
         self.0
             .tasks
             .clock()
@@ -202,11 +258,38 @@ impl Inner {
         }
         drop(pools);
         let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
-        let pool = || Arc::new(Pool::new(deployed.clone()));
+        let pool = || self.new_pool(deployed, Purpose::OnDemand);
         pools
             .entry(deployed.generation)
             .or_insert_with(pool)
             .clone()
+    }
+
+    pub(crate) fn new_pool(&self, deployed: &Arc<Deployed>, purpose: Purpose) -> Arc<Pool> {
+        let gate = self.admission.gate(&deployed.function, &self.functions);
+        let host = self.host.clone();
+        Arc::new(Pool::new(deployed.clone(), purpose, gate, host))
+    }
+
+    /// Time since the start; what rates are counted by.
+    pub(crate) fn uptime(&self) -> Duration {
+        self.tasks.clock().monotonic().since(self.begun)
+    }
+
+    /// Takes an environment back after a call, or ends it if its pool does not want it.
+    pub(crate) fn take_back(&self, pool: &Arc<Pool>, live: Live) {
+        let now = self.tasks.clock().now();
+        match pool.give_back(live, now, self.born_after(now)) {
+            Returned::Idle { is_watched: true } => {}
+            Returned::Idle { is_watched: false } => self.watched.add(pool.clone()),
+            Returned::Unwanted(live) => self.starter.stop(live),
+        }
+    }
+
+    /// Environments that were born before are recycled.
+    fn born_after(&self, now: Time) -> Time {
+        let lifetime = i64::try_from(self.config.lifetime_max.as_micros()).unwrap_or(i64::MAX);
+        Time::from_unix_micros(now.unix_micros().saturating_sub(lifetime))
     }
 
     pub(crate) fn is_shut(&self) -> bool {
@@ -222,18 +305,29 @@ impl Inner {
             .collect()
     }
 
-    /// Stops the environment that is idle for longest if the host is full.
-    pub(crate) fn make_room(&self) {
-        let pools = self.snapshot();
-        if pools.iter().map(|p| p.live()).sum::<usize>() < self.config.environments_max {
-            return;
+    fn all_pools(&self) -> Vec<Arc<Pool>> {
+        let mut pools = self.snapshot();
+        pools.extend(self.shelves.pools());
+        pools
+    }
+
+    /// Stops the environment that is idle for longest if the host is full; false if it is full and
+    /// none is idle.
+    pub(crate) fn make_room(&self) -> bool {
+        if self.host.taken() < self.config.environments_max {
+            return true;
         }
+        let pools = self.snapshot();
         let oldest = pools
             .iter()
             .filter_map(|p| Some((p.oldest_idle()?, p)))
             .min_by_key(|o| o.0);
-        if let Some(live) = oldest.and_then(|(_, pool)| pool.evict_oldest()) {
-            self.starter.stop(live);
+        match oldest.and_then(|(_, pool)| pool.evict_oldest()) {
+            Some(live) => {
+                self.starter.stop(live);
+                true
+            }
+            None => false,
         }
     }
 
@@ -244,7 +338,7 @@ impl Inner {
             pool.flush_logs(now);
             let current = self.functions.is_current(&pool.deployed);
             let retired = if current {
-                pool.retire_idle(now, self.config.idle_keep)
+                pool.retire_idle(now, self.config.idle_keep, self.born_after(now))
             } else {
                 pool.close()
             };
@@ -253,6 +347,13 @@ impl Inner {
                 self.forget(pool);
             }
         }
+        for pool in self.shelves.pools() {
+            pool.flush_logs(now);
+            // Never for being idle.
+            let old = pool.retire_idle(now, Duration::MAX, self.born_after(now));
+            old.into_iter().for_each(|live| self.starter.stop(live));
+        }
+        self.admission.tidy();
     }
 
     /// Drops a pool without environments, unless a call is about to use it.

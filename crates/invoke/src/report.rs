@@ -18,6 +18,8 @@ pub(crate) struct Lines {
     pub(crate) function_name: String,
     pub(crate) version: String,
     pub(crate) memory_mib: u32,
+    /// `on-demand`, …
+    pub(crate) initialization: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -176,7 +178,7 @@ impl Lines {
         match event {
             Event::InitStart(version) => {
                 let mut record = json!({
-                    "initializationType": INITIALIZATION,
+                    "initializationType": self.initialization,
                     "phase": "init",
                     "functionName": self.function_name,
                     "functionVersion": self.version,
@@ -188,7 +190,7 @@ impl Lines {
                 record
             }
             Event::InitRuntimeDone(status) => with_status(
-                json!({"initializationType": INITIALIZATION, "phase": "init"}),
+                json!({"initializationType": self.initialization, "phase": "init"}),
                 *status,
             ),
             Event::InitReport {
@@ -197,7 +199,7 @@ impl Lines {
                 status,
             } => with_status(
                 json!({
-                    "initializationType": INITIALIZATION,
+                    "initializationType": self.initialization,
                     "phase": phase,
                     "metrics": {"durationMs": round3(ms(*took))},
                 }),
@@ -238,9 +240,6 @@ impl Lines {
         }
     }
 }
-
-/// No other kind of start is reported yet.
-const INITIALIZATION: &str = "on-demand";
 
 /// An event as it stands in the log and in telemetry.
 pub(crate) fn json_line(time: &str, kind: &str, record: &Value) -> String {
@@ -315,6 +314,7 @@ mod tests {
             function_name: "f".to_owned(),
             version: "$LATEST".to_owned(),
             memory_mib: 128,
+            initialization: "on-demand",
         }
     }
 

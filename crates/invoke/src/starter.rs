@@ -11,10 +11,10 @@ use sandbox::{
 };
 use tasks::Tasks;
 
-use crate::credentials::{Issued, SessionKeys};
+use crate::credentials::{KeyGuard, SessionKeys};
 use crate::launch::{self, Catalog, MissingRuntime};
 use crate::output::EnvironmentLog;
-use crate::pool::Live;
+use crate::pool::{Live, Purpose, Seat};
 use crate::report::Level;
 
 /// The variable that names a script to start the runtime with.  [Lambda guide: wrapper scripts]
@@ -51,12 +51,16 @@ pub(crate) struct Planned {
     /// The user's script that starts the runtime.
     has_wrapper: bool,
     pub(crate) log: Arc<EnvironmentLog>,
-    keys: Arc<Issued>,
+    keys: Arc<KeyGuard>,
 }
 
 impl Starter {
     /// Chooses the runtime and fills in what the environment sees.
-    pub(crate) async fn plan(&self, deployed: &Arc<Deployed>) -> Result<Planned, StartFailure> {
+    pub(crate) async fn plan(
+        &self,
+        deployed: &Arc<Deployed>,
+        purpose: Purpose,
+    ) -> Result<Planned, StartFailure> {
         let config = &deployed.config;
         let runtime = config
             .runtime
@@ -92,13 +96,15 @@ impl Starter {
             &config.role,
             function.name.as_str(),
         );
+        let keys = Arc::new(KeyGuard::new(&self.keys, keys));
         let env = launch::environment(&launch::Facts {
             function,
             version: &deployed.version,
             config: &deployed.config,
             log_group: &log.stream().group,
             log_stream: &log.stream().stream,
-            keys: &keys,
+            keys: &keys.issued,
+            initialization: purpose.as_str(),
             endpoint: self.endpoint_inside.as_deref(),
         });
         let wrapper = deployed
@@ -166,6 +172,7 @@ impl Starter {
         &self,
         planned: &Planned,
         init_limit: Duration,
+        seat: Seat,
     ) -> Result<Live, StartError> {
         if let Some(reason) = &planned.refused {
             let path = planned.spec.argv.first().cloned().unwrap_or_default();
@@ -191,19 +198,23 @@ impl Starter {
             other => other?,
         };
         let init = environment.init().duration;
+        let now = self.tasks.clock().now();
         Ok(Live {
             environment,
             log: planned.log.clone(),
             keys: planned.keys.clone(),
+            seat,
             init: Some(init),
-            idle_since: self.tasks.clock().now(),
+            born: now,
+            idle_since: now,
+            is_frozen: false,
             reason: StopReason::Spindown,
         })
     }
 
     /// Gives up a plan whose environment never lived.
     pub(crate) fn abandon(&self, planned: &Planned) {
-        self.keys.revoke(&planned.keys.access_key);
+        planned.keys.revoke();
         planned.log.flush();
     }
 
@@ -213,8 +224,12 @@ impl Starter {
     }
 
     /// Its keys end at once.
-    pub(crate) fn stop_now(&self, live: Live) -> impl Future<Output = ()> + Send + use<> {
-        self.keys.revoke(&live.keys.access_key);
+    pub(crate) fn stop_now(&self, mut live: Live) -> impl Future<Output = ()> + Send + use<> {
+        live.keys.revoke();
+        // Its extensions have a last word.
+        live.environment.thaw();
+        // Its room is free at once: whoever needs it does not wait for the end.
+        drop(live.seat);
         let (environment, log, reason) = (live.environment, live.log, live.reason);
         async move {
             environment.stop_for(reason).await;

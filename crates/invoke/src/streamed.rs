@@ -61,13 +61,13 @@ impl Invoke {
     /// # Errors
     /// Those of [`Invoke::request_response`].
     pub async fn response_stream(&self, request: Request) -> Result<Streamed, Refused> {
-        let deployed = self.ready(&request.function).await?;
-        let permit = self.admit()?;
+        let resolved = self.ready(&request.function).await?;
+        let admitted = self.0.admit(&resolved, &request.function)?;
         let (inner, limits, clock) = (self.0.clone(), self.0.config.stream, self.0.tasks.clock());
         let (writer, reader) = sandbox::response_stream(limits.bytes_max);
         let (tell, end) = oneshot::channel();
         let mut streamed = Streamed {
-            executed_version: deployed.version,
+            executed_version: resolved.deployed.version,
             content_type: None,
             reader,
             end,
@@ -80,9 +80,7 @@ impl Invoke {
         let early = Early::default();
         // In a task of its own: its deadline counts also while the caller does not read.
         self.0.tasks.spawn("streamed call", async move {
-            let outcome = inner
-                .run(deployed, request, permit, Some(writer), early)
-                .await;
+            let outcome = inner.run(admitted, request, Some(writer), early).await;
             drop(tell.send(outcome)); // the caller may have gone
         });
         streamed.begin().await?;

@@ -3,17 +3,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use functions::{Deployed, LogFormat, ResolveError, State};
+use functions::{Deployed, LogFormat, ResolveError, Resolved, State};
 use model::{Call, Concluded, Exit, FunctionRef, Timeout, Unfinished};
 use sandbox::{Answer, ResponseWriter, StartError, StopReason};
 use tasks::Ids;
 use tokio::sync::oneshot;
 
-use crate::admission::Permit;
+use crate::admission::{Permit, Share, Throttle};
 use crate::errors;
 use crate::handle::{Inner, Invoke, Outcome, Refused, Request};
 use crate::output::EnvironmentLog;
-use crate::pool::{Live, Pool};
+use crate::pool::{Live, Pool, Purpose};
 use crate::report::{Event, Figures, Level, Lines, Status};
 use crate::starter::{Planned, StartFailure};
 use crate::unattended::Unattended;
@@ -32,11 +32,11 @@ impl Invoke {
     /// # Errors
     /// The function did not run: unknown, not active, throttled, or the host cannot run it.
     pub async fn request_response(&self, request: Request) -> Result<Outcome, Refused> {
-        let deployed = self.ready(&request.function).await?;
-        let permit = self.admit()?;
+        let resolved = self.ready(&request.function).await?;
+        let admitted = self.0.admit(&resolved, &request.function)?;
         let inner = self.0.clone();
         let (early, told) = early();
-        let run = async move { inner.run(deployed, request, permit, None, early).await };
+        let run = async move { inner.run(admitted, request, None, early).await };
         let run = Unattended::new(run, &self.0.tasks);
         tokio::select! {
             biased;
@@ -44,12 +44,6 @@ impl Invoke {
             // Extensions are still at work: what is left goes on unattended.
             Ok(outcome) = told => Ok(outcome),
         }
-    }
-
-    pub(crate) fn admit(&self) -> Result<Permit, Refused> {
-        self.0.admission.admit().ok_or(Refused::Throttled {
-            reason: "ConcurrentInvocationLimitExceeded",
-        })
     }
 
     /// Everything that an invocation checks before it runs.
@@ -61,20 +55,21 @@ impl Invoke {
     }
 
     /// A function that was just made is ready a moment later: its first call makes it so.
-    pub(crate) async fn ready(&self, function: &FunctionRef) -> Result<Arc<Deployed>, Refused> {
+    pub(crate) async fn ready(&self, function: &FunctionRef) -> Result<Resolved, Refused> {
         match self.resolve(function) {
             Err(Refused::NotReady { .. }) => {
                 let settled = self.0.functions.resolve_ready(function).await;
-                settled.map_err(not_found).and_then(active)
+                settled.map_err(not_found)?;
+                self.resolve(function)
             }
             other => other,
         }
     }
 
-    fn resolve(&self, function: &FunctionRef) -> Result<Arc<Deployed>, Refused> {
+    fn resolve(&self, function: &FunctionRef) -> Result<Resolved, Refused> {
         self.0
             .functions
-            .resolve(function)
+            .resolve_call(function)
             .map_err(not_found)
             .and_then(active)
     }
@@ -86,9 +81,9 @@ fn not_found(error: ResolveError) -> Refused {
     }
 }
 
-fn active(deployed: Arc<Deployed>) -> Result<Arc<Deployed>, Refused> {
-    match &deployed.state {
-        State::Active => Ok(deployed),
+fn active(call: Resolved) -> Result<Resolved, Refused> {
+    match &call.deployed.state {
+        State::Active => Ok(call),
         other => Err(Refused::NotReady {
             state: other.as_str().to_owned(),
         }),
@@ -102,10 +97,32 @@ enum Leased {
     InitAgain(Planned),
 }
 
+/// An invocation that may run.
+pub(crate) struct Admitted {
+    pool: Arc<Pool>,
+    share: Share,
+    on: On,
+}
+
+/// What it runs on.
+pub(crate) enum On {
+    /// An environment that was ready before the call. It counts nowhere else: there are only as many
+    /// as were provisioned.
+    Provisioned(Live),
+    Demand(Permit),
+}
+
+fn throttled(why: Throttle) -> Refused {
+    Refused::Throttled {
+        reason: why.reason(),
+    }
+}
+
 /// One invocation on its way.
 struct Run<'a> {
     inner: &'a Inner,
-    pool: &'a Pool,
+    pool: &'a Arc<Pool>,
+    share: Share,
     request: &'a Request,
     lines: Lines,
     /// Where a streamed response goes.
@@ -130,22 +147,58 @@ fn tell(early: &Early, outcome: &Outcome) {
 }
 
 impl Inner {
+    /// Provisioned environments first; what is more runs on demand.  [spec: CON-14]
+    pub(crate) fn admit(
+        &self,
+        call: &Resolved,
+        function: &FunctionRef,
+    ) -> Result<Admitted, Refused> {
+        let (share, now) = (Share::from(call), self.uptime());
+        let shelf = call
+            .is_provisioned
+            .then(|| self.shelves.pool(function, &call.deployed))
+            .flatten();
+        if let Some((pool, allocated)) = shelf
+            && let Some(live) = pool.take_idle()
+        {
+            let counted = pool.gate.admit_provisioned(share, allocated, now);
+            if let Err(why) = counted {
+                self.take_back(&pool, live);
+                return Err(throttled(why));
+            }
+            let on = On::Provisioned(live);
+            return Ok(Admitted { pool, share, on });
+        }
+        let pool = self.pool(&call.deployed);
+        let on = On::Demand(pool.gate.admit(share, now).map_err(throttled)?);
+        Ok(Admitted { pool, share, on })
+    }
+
     pub(crate) async fn run(
         &self,
-        deployed: Arc<Deployed>,
+        mut admitted: Admitted,
         request: Request,
-        permit: Permit,
         to: Option<ResponseWriter>,
         early: Early,
     ) -> Result<Outcome, Refused> {
-        let pool = self.pool(&deployed);
+        if let On::Provisioned(live) = &mut admitted.on
+            && !self.is_alive(live).await
+        {
+            admitted = self.spill(admitted)?;
+        }
+        let Admitted { pool, share, on } = admitted;
         let run = Run {
             inner: self,
             pool: &pool,
-            lines: lines(&deployed, &request.function),
+            share,
+            lines: lines(&pool.deployed, &request.function, pool.purpose),
             request: &request,
             to,
             early,
+        };
+        let permit = match on {
+            On::Demand(permit) => permit,
+            On::Provisioned(live) => return Ok(run.call(live).await),
         };
         let outcome = match run.lease().await? {
             Leased::Ready(live) => run.call(live).await,
@@ -153,6 +206,26 @@ impl Inner {
         };
         drop(permit);
         Ok(outcome)
+    }
+
+    /// The provisioned environment was dead: the call runs on demand.
+    fn spill(&self, admitted: Admitted) -> Result<Admitted, Refused> {
+        let Admitted { pool, share, on } = admitted;
+        if let On::Provisioned(dead) = on {
+            self.starter.stop(dead);
+        }
+        let pool = self.pool(&pool.deployed);
+        let permit = pool.gate.admit(share, self.uptime()).map_err(throttled)?;
+        let on = On::Demand(permit);
+        Ok(Admitted { pool, share, on })
+    }
+
+    /// An environment whose runtime ended after its last answer is not leased. One that is still
+    /// busy with something gets the call when it asks.
+    async fn is_alive(&self, live: &mut Live) -> bool {
+        let clock = self.tasks.clock();
+        let ready = clock.timeout(READY_MAX, live.environment.ready()).await;
+        !matches!(ready, Ok(Err(_)))
     }
 }
 
@@ -162,7 +235,7 @@ impl Run<'_> {
             let Some(mut live) = self.pool.take_idle() else {
                 break;
             };
-            if self.is_alive(&mut live).await {
+            if self.inner.is_alive(&mut live).await {
                 return Ok(Leased::Ready(live));
             }
             self.discard(live);
@@ -177,7 +250,7 @@ impl Run<'_> {
                 }
                 () = self.pool.freed() => {
                     if let Some(mut live) = self.pool.take_idle() {
-                        if self.is_alive(&mut live).await {
+                        if self.inner.is_alive(&mut live).await {
                             return Ok(Leased::Ready(live));
                         }
                         self.discard(live);
@@ -192,11 +265,17 @@ impl Run<'_> {
             let detail = "the server is going down".to_owned();
             return Err(Refused::Internal { detail });
         }
-        self.inner.make_room();
+        if !self.inner.make_room() {
+            return Err(throttled(Throttle::Concurrency));
+        }
+        if !self.pool.gate.may_start(self.inner.uptime()) {
+            return Err(throttled(self.share.rate_throttle()));
+        }
+        let seat = self.pool.seat();
         let planned = self
             .inner
             .starter
-            .plan(&self.pool.deployed)
+            .plan(&self.pool.deployed, self.pool.purpose)
             .await
             .map_err(refused)?;
         let log = &planned.log;
@@ -204,9 +283,9 @@ impl Run<'_> {
         let runtime = self.pool.deployed.config.runtime;
         let version = runtime.map(|r| (r.version_label(), r.version_arn(region)));
         self.push(log, Event::InitStart(version));
-        match self.inner.starter.start(&planned, INIT_LIMIT).await {
+        match self.inner.starter.start(&planned, INIT_LIMIT, seat).await {
             Ok(live) => {
-                self.pool.add_busy(&live.log);
+                self.pool.watch_log(&live.log);
                 let (took, phase, status) =
                     (live.init.unwrap_or_default(), "init", Status::Success);
                 self.push(log, Event::InitRuntimeDone(status));
@@ -221,27 +300,10 @@ impl Run<'_> {
                 Ok(Leased::Ready(live))
             }
             Err(error) => {
-                let (took, status) = match &error {
-                    StartError::InitFailed { took, .. } => {
-                        (*took, Status::Error(Some("Runtime.Unknown")))
-                    }
-                    StartError::InitTimedOut { waited } => (*waited, Status::Timeout),
-                    StartError::InitExited { took, exit } => {
-                        (*took, Status::Error(Some(errors::exit_type(*exit))))
-                    }
-                    StartError::ExtensionNotLaunched { .. } => {
-                        (Duration::ZERO, Status::Error(Some("Extension.LaunchError")))
-                    }
-                    StartError::BadEntrypoint { .. } => (
-                        Duration::ZERO,
-                        Status::Error(Some("Runtime.InvalidEntrypoint")),
-                    ),
-                    StartError::NoCapacity(_) | StartError::Backend(_) => {
-                        self.inner.starter.abandon(&planned);
-                        return Err(refused(StartFailure::Sandbox(error)));
-                    }
+                let Some((took, status)) = init_failure(&error) else {
+                    self.inner.starter.abandon(&planned);
+                    return Err(refused(StartFailure::Sandbox(error)));
                 };
-                let status = named(status, &error);
                 let phase = "init";
                 self.push(log, Event::InitRuntimeDone(status));
                 self.push(
@@ -273,9 +335,15 @@ impl Run<'_> {
         let clock = self.inner.tasks.clock();
         let started = clock.monotonic();
         let limit = self.timeout().duration();
-        let error = match self.inner.starter.start(&planned, limit).await {
+        let Ok(_permit) = self.inner.starts.acquire().await else {
+            let detail = "the server is going down".to_owned();
+            return Err(Refused::Internal { detail });
+        };
+        let seat = self.pool.seat();
+        let error = match self.inner.starter.start(&planned, limit, seat).await {
             Ok(mut live) => {
-                self.pool.add_busy(&live.log);
+                drop(_permit);
+                self.pool.watch_log(&live.log);
                 live.init = None;
                 let spent = clock.monotonic().since(started);
                 let left = limit.saturating_sub(spent);
@@ -408,9 +476,7 @@ impl Run<'_> {
     }
 
     fn give_back(&self, live: Live) {
-        if let Some(live) = self.pool.give_back(live, self.now()) {
-            self.inner.starter.stop(live);
-        }
+        self.inner.take_back(self.pool, live);
     }
 
     fn discard(&self, live: Live) {
@@ -418,7 +484,6 @@ impl Run<'_> {
     }
 
     fn discard_for(&self, mut live: Live, reason: StopReason) {
-        self.pool.remove_busy(&live.log);
         live.reason = reason;
         self.inner.starter.stop(live);
     }
@@ -551,17 +616,29 @@ impl Run<'_> {
         self.pool.deployed.config.timeout
     }
 
-    /// An environment whose runtime ended after its last answer is not leased. One that is still
-    /// busy with something gets the call when it asks.
-    async fn is_alive(&self, live: &mut Live) -> bool {
-        let clock = self.inner.tasks.clock();
-        let ready = clock.timeout(READY_MAX, live.environment.ready()).await;
-        !matches!(ready, Ok(Err(_)))
-    }
-
     fn now(&self) -> tasks::Time {
         self.inner.tasks.clock().now()
     }
+}
+
+/// What the log says of a failed init phase; nothing if the platform failed.
+pub(crate) fn init_failure(error: &StartError) -> Option<(Duration, Status)> {
+    let (took, status) = match error {
+        StartError::InitFailed { took, .. } => (*took, Status::Error(Some("Runtime.Unknown"))),
+        StartError::InitTimedOut { waited } => (*waited, Status::Timeout),
+        StartError::InitExited { took, exit } => {
+            (*took, Status::Error(Some(errors::exit_type(*exit))))
+        }
+        StartError::ExtensionNotLaunched { .. } => {
+            (Duration::ZERO, Status::Error(Some("Extension.LaunchError")))
+        }
+        StartError::BadEntrypoint { .. } => (
+            Duration::ZERO,
+            Status::Error(Some("Runtime.InvalidEntrypoint")),
+        ),
+        StartError::NoCapacity(_) | StartError::Backend(_) => return None,
+    };
+    Some((took, named(status, error)))
 }
 
 /// A status with the type that the runtime reported for its failed init.
@@ -614,7 +691,7 @@ fn refused(failure: StartFailure) -> Refused {
     }
 }
 
-fn lines(deployed: &Deployed, function: &FunctionRef) -> Lines {
+pub(crate) fn lines(deployed: &Deployed, function: &FunctionRef, purpose: Purpose) -> Lines {
     let logging = &deployed.config.logging;
     Lines {
         json: logging.format == LogFormat::Json,
@@ -623,6 +700,7 @@ fn lines(deployed: &Deployed, function: &FunctionRef) -> Lines {
         function_name: function.name.to_string(),
         version: deployed.version.to_string(),
         memory_mib: deployed.config.memory.mib(),
+        initialization: purpose.as_str(),
     }
 }
 

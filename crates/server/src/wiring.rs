@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use functions::{Functions, FunctionsConfig};
-use invoke::{Catalog, EventQueue, Invoke, InvokeConfig, Parts, SessionKeys};
+use invoke::{Catalog, EventQueue, Invoke, InvokeConfig, Parts, Rate, SessionKeys};
 use sandbox::{Network, Sandbox};
 use store::Store;
 use tasks::Tasks;
@@ -49,9 +50,14 @@ pub(crate) async fn build(
     let invoke = Invoke::new(
         InvokeConfig {
             concurrency_max: config.concurrency_max,
+            unreserved_min: config.unreserved_min,
+            scaling: Rate::new(config.scaling_per_10s, Duration::from_secs(10)),
+            calls_per_unit: config.calls_per_unit,
             environments_max: config.environments_max,
             idle_keep: config.idle_keep,
             stream: config.stream,
+            freeze_after: config.freeze_after,
+            lifetime_max: config.lifetime,
             network: config.network,
             endpoint_inside: endpoint_inside(config.network, sandbox.as_ref()),
             ..InvokeConfig::default()

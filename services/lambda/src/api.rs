@@ -208,6 +208,45 @@ pub(crate) struct FunctionCodeLocation {
     pub(crate) location: String,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct PutFunctionConcurrencyRequest {
+    pub(crate) function_name: String,
+    pub(crate) reserved_concurrent_executions: Option<i64>,
+}
+
+/// `PutProvisionedConcurrencyConfigRequest` and those that name one.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct ProvisionedConcurrencyRequest {
+    pub(crate) function_name: String,
+    pub(crate) qualifier: Option<String>,
+    pub(crate) provisioned_concurrent_executions: Option<i64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ProvisionedConcurrencyConfig {
+    /// Of ListProvisionedConcurrencyConfigs alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) function_arn: Option<String>,
+    pub(crate) requested_provisioned_concurrent_executions: u32,
+    pub(crate) available_provisioned_concurrent_executions: u32,
+    pub(crate) allocated_provisioned_concurrent_executions: u32,
+    pub(crate) status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status_reason: Option<&'static str>,
+    pub(crate) last_modified: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListProvisionedConcurrencyConfigsResponse {
+    pub(crate) provisioned_concurrency_configs: Vec<ProvisionedConcurrencyConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_marker: Option<String>,
+}
+
 #[derive(Serialize, Default)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Concurrency {

@@ -157,6 +157,12 @@ pub(crate) fn refused_anywhere(error: Error) -> Fault {
         )),
         Error::AliasExists { arn } => conflict(format!("Alias already exists: {arn}")),
         Error::AliasNotFound { arn } => missing(format!("Cannot find alias arn: {arn}")),
+        Error::VersionProvisioned => conflict(
+            "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version",
+        ),
+        Error::AliasProvisioned => {
+            conflict("Version is pointed by a Provisioned Concurrency alias")
+        }
         Error::StatementExists { id } => conflict(format!(
             "The statement id ({id}) provided already exists. Please provide a new statement id, or remove the existing statement."
         )),

@@ -34,7 +34,7 @@ use wire::{Protocol, Service, ServiceBuilder};
 use crate::location::Signer;
 use crate::operations::{
     account, aliases, call, concurrency, create, delete, event_invoke, layer_permissions, layers,
-    permissions, read, recursion, streaming, tags, unset, update, versions,
+    permissions, provisioned, read, recursion, streaming, tags, unset, update, versions,
 };
 
 /// What the service is made of.
@@ -175,13 +175,6 @@ pub fn service(deps: Deps) -> Service {
             200,
             tags::list,
         )
-        .rest(
-            "GetFunctionConcurrency",
-            Method::GET,
-            "/2019-09-30/functions/{FunctionName}/concurrency",
-            200,
-            concurrency::get,
-        )
         .rest_raw(
             "_DownloadCode",
             Method::GET,
@@ -189,7 +182,7 @@ pub fn service(deps: Deps) -> Service {
             location::download,
         )
         .public();
-    let builder = with_layers(with_permissions(with_aliases(builder)));
+    let builder = with_layers(with_permissions(with_aliases(with_concurrency(builder))));
     with_facts(with_event_invoke(builder))
         .rest_not_built(operations::NOT_BUILT)
         .build()
@@ -229,6 +222,64 @@ fn with_other_invocations(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lam
         )
         .body_max(payload::EVENT_MAX)
         .oversize(payload::oversize_event)
+}
+
+fn with_concurrency(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    let change = "/2017-10-31/functions/{FunctionName}/concurrency";
+    let show = "/2019-09-30/functions/{FunctionName}/concurrency";
+    let ahead = "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?Qualifier";
+    let list =
+        "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL&Marker&MaxItems";
+    builder
+        .rest(
+            "PutFunctionConcurrency",
+            Method::PUT,
+            change,
+            200,
+            concurrency::put,
+        )
+        .rest(
+            "DeleteFunctionConcurrency",
+            Method::DELETE,
+            change,
+            204,
+            concurrency::delete,
+        )
+        .rest(
+            "GetFunctionConcurrency",
+            Method::GET,
+            show,
+            200,
+            concurrency::get,
+        )
+        .rest(
+            "PutProvisionedConcurrencyConfig",
+            Method::PUT,
+            ahead,
+            202,
+            provisioned::put,
+        )
+        .rest(
+            "GetProvisionedConcurrencyConfig",
+            Method::GET,
+            ahead,
+            200,
+            provisioned::get,
+        )
+        .rest(
+            "DeleteProvisionedConcurrencyConfig",
+            Method::DELETE,
+            ahead,
+            204,
+            provisioned::delete,
+        )
+        .rest(
+            "ListProvisionedConcurrencyConfigs",
+            Method::GET,
+            list,
+            200,
+            provisioned::list,
+        )
 }
 
 fn with_permissions(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {

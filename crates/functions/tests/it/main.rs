@@ -9,6 +9,7 @@
 
 mod aliases;
 mod code;
+mod concurrency;
 mod layers;
 mod lifecycle;
 mod policies;

@@ -1,4 +1,4 @@
-use functions::{LastUpdate, State};
+use functions::{AccountLimits, LastUpdate, State};
 use model::Qualifier;
 
 use crate::world::{World, function, new, zip};
@@ -16,7 +16,11 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
         .tag(&f, [("k".to_owned(), "v".to_owned())].into())
         .await
         .unwrap();
-    w.functions.reserve(&f, Some(3)).await.unwrap();
+    let limits = AccountLimits {
+        concurrency: 1_000,
+        unreserved_min: 100,
+    };
+    w.functions.reserve(&f, 3, limits).await.unwrap();
     let before = w.functions.describe(&f).unwrap();
     let w = w.killed().await;
     let after = w.functions.describe(&f).unwrap();

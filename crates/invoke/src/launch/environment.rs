@@ -16,6 +16,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) log_group: &'a str,
     pub(crate) log_stream: &'a str,
     pub(crate) keys: &'a Issued,
+    /// `on-demand`, …
+    pub(crate) initialization: &'static str,
     /// Kiln's API as seen from inside.
     pub(crate) endpoint: Option<&'a str>,
 }
@@ -137,7 +139,10 @@ fn reserved(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         ("AWS_LAMBDA_FUNCTION_NAME", function.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", config.memory.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", version.to_string()),
-        ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand".to_owned()),
+        (
+            "AWS_LAMBDA_INITIALIZATION_TYPE",
+            facts.initialization.to_owned(),
+        ),
         ("AWS_LAMBDA_LOG_GROUP_NAME", facts.log_group.to_owned()),
         ("AWS_LAMBDA_LOG_STREAM_NAME", facts.log_stream.to_owned()),
         ("AWS_ACCESS_KEY_ID", keys.access_key.clone()),
@@ -229,6 +234,7 @@ mod tests {
             log_group: "/aws/lambda/f",
             log_stream: "stream",
             keys: &keys,
+            initialization: "on-demand",
             endpoint: None,
         };
         environment(&facts).into_iter().collect()

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod concurrency;
 mod event;
 mod house;
 mod lifecycle;

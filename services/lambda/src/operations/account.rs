@@ -9,8 +9,6 @@ use crate::api::{AccountLimit, AccountUsage, GetAccountSettingsResponse};
 use crate::fault::ZIP_MAX;
 use crate::name::home;
 
-/// Invocations that may run at once in one account and region.  [Lambda quotas]
-pub(crate) const CONCURRENT_EXECUTIONS: u64 = 1_000;
 /// Code that one account may keep in one region, in bytes: 300 GB.  [Lambda quotas]
 const TOTAL_CODE_SIZE: u64 = 322_122_547_200;
 
@@ -25,14 +23,15 @@ pub(crate) async fn settings(
 ) -> Result<GetAccountSettingsResponse, Fault> {
     let (account, region) = home(&cx)?;
     let usage = lambda.functions.usage(&account, &region);
-    let reserved = lambda.functions.reserved_total(&account, &region);
+    let reserved = lambda.functions.claims(&account, &region).reserved();
+    let limit = u64::from(lambda.invoke.account_limits().concurrency);
     Ok(GetAccountSettingsResponse {
         account_limit: AccountLimit {
             total_code_size: TOTAL_CODE_SIZE,
             code_size_unzipped: UNZIPPED_MAX,
             code_size_zipped: u64::try_from(ZIP_MAX).unwrap_or(u64::MAX),
-            concurrent_executions: CONCURRENT_EXECUTIONS,
-            unreserved_concurrent_executions: CONCURRENT_EXECUTIONS.saturating_sub(reserved),
+            concurrent_executions: limit,
+            unreserved_concurrent_executions: limit.saturating_sub(reserved),
         },
         account_usage: AccountUsage {
             total_code_size: usage.code_bytes,

@@ -10,6 +10,7 @@ pub(crate) mod event_invoke;
 pub(crate) mod layer_permissions;
 pub(crate) mod layers;
 pub(crate) mod permissions;
+pub(crate) mod provisioned;
 pub(crate) mod read;
 pub(crate) mod recursion;
 pub(crate) mod streaming;
@@ -22,7 +23,7 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 41] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 35] = [
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
     ("CreateCodeSigningConfig", Method::POST, "/2020-04-22/code-signing-configs"),
@@ -32,9 +33,7 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 41] = [
     ("DeleteCodeSigningConfig", Method::DELETE, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("DeleteEventSourceMapping", Method::DELETE, "/2015-03-31/event-source-mappings/{UUID}"),
     ("DeleteFunctionCodeSigningConfig", Method::DELETE, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
-    ("DeleteFunctionConcurrency", Method::DELETE, "/2017-10-31/functions/{FunctionName}/concurrency"),
     ("DeleteFunctionUrlConfig", Method::DELETE, "/2021-10-31/functions/{FunctionName}/url"),
-    ("DeleteProvisionedConcurrencyConfig", Method::DELETE, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     ("GetCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     ("GetCodeSigningConfig", Method::GET, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("GetDurableExecution", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}"),
@@ -42,7 +41,6 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 41] = [
     ("GetDurableExecutionState", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
     ("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
     ("GetFunctionScalingConfig", Method::GET, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    ("GetProvisionedConcurrencyConfig", Method::GET, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     ("ListCapacityProviders", Method::GET, "/2025-11-30/capacity-providers"),
     ("ListCodeSigningConfigs", Method::GET, "/2020-04-22/code-signing-configs"),
     ("ListDurableExecutionsByFunction", Method::GET, "/2025-12-01/functions/{FunctionName}/durable-executions"),
@@ -50,11 +48,8 @@ pub(crate) const NOT_BUILT: [(&str, Method, &str); 41] = [
     ("ListFunctionUrlConfigs", Method::GET, "/2021-10-31/functions/{FunctionName}/urls"),
     ("ListFunctionVersionsByCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
     ("ListFunctionsByCodeSigningConfig", Method::GET, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"),
-    ("ListProvisionedConcurrencyConfigs", Method::GET, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL"),
     ("PutFunctionCodeSigningConfig", Method::PUT, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
-    ("PutFunctionConcurrency", Method::PUT, "/2017-10-31/functions/{FunctionName}/concurrency"),
     ("PutFunctionScalingConfig", Method::PUT, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    ("PutProvisionedConcurrencyConfig", Method::PUT, "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
     ("PutRuntimeManagementConfig", Method::PUT, "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     ("SendDurableExecutionCallbackFailure", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
     ("SendDurableExecutionCallbackHeartbeat", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 mod aliases;
+mod concurrency;
 mod configuration;
 mod event_invoke;
 mod harness;
