@@ -331,6 +331,7 @@ impl Run<'_> {
     /// The init phase failed before: it is part of the invocation now.  [Lambda guide: failures
     /// during the init phase]
     async fn call_with_init(&self, planned: Planned) -> Result<Outcome, Refused> {
+        planned.log.telemetry().reopen();
         self.begin(&planned.log);
         let clock = self.inner.tasks.clock();
         let started = clock.monotonic();
