@@ -243,7 +243,7 @@ class Template:
 
     SUBREAPER = 36  # prctl: forks whose parent went become children of this process
     CHDIR = {"x86_64": 80, "aarch64": 49}[os.uname().machine]
-    CLOSE_RANGE = 436
+    CLOSE_RANGE, CLONE = 436, 435
 
     def __init__(self, argv):
         ctypes.CDLL(None).prctl(self.SUBREAPER, 1, 0, 0, 0)
@@ -290,7 +290,7 @@ class Fork:
         fds = [theirs.fileno(), variables, put, cry, null if framed is None else framed]
         to_task = {"name": "chdir", "call": template.CHDIR, "args": [{"Bytes": (task + "\0").encode().hex()}], "may": 0}
         close = {"name": "close", "call": template.CLOSE_RANGE, "args": [6, 2**31 - 1, 0], "may": 0}
-        order = {"before": [], "after": [to_task, close]}
+        order = {"before": [], "clone": template.CLONE, "into": None, "after": [to_task, close]}
         socket.send_fds(template.control, [json.dumps(order).encode()], fds)
         for fd in (variables, put, cry, null):
             os.close(fd)

@@ -2,10 +2,11 @@
 //! capabilities, Landlock, system calls.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use landlock::{
     ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, Scope,
+    RulesetAttr, RulesetCreated, RulesetCreatedAttr, Scope,
 };
 use rustix::process::{Pid, Resource, Rlimit, prlimit, setrlimit};
 use rustix::thread::{
@@ -30,11 +31,19 @@ const PENDING_SIGNALS_MAX: u64 = 1_024;
 
 /// Sets the resource limits that all functions have.
 pub(super) fn limits() -> io::Result<()> {
+    for (resource, limit) in limit_table(None) {
+        setrlimit(resource, limit)?;
+    }
+    Ok(())
+}
+
+/// The limits of functions; where no cgroup limits memory, what a process may allocate too.
+pub(super) fn limit_table(data_bytes_max: Option<u64>) -> Vec<(Resource, Rlimit)> {
     let hard = |n: u64| Rlimit {
         current: Some(n),
         maximum: Some(n),
     };
-    let table = [
+    let mut table = vec![
         (Resource::Nofile, hard(FILES_MAX)),
         (Resource::Nproc, hard(PROCESSES_MAX)),
         (Resource::Memlock, hard(LOCKED_BYTES_MAX)),
@@ -51,10 +60,11 @@ pub(super) fn limits() -> io::Result<()> {
             },
         ),
     ];
-    for (resource, limit) in table {
-        setrlimit(resource, lower(resource, limit))?;
-    }
-    Ok(())
+    table.extend(data_bytes_max.map(|bytes| (Resource::Data, hard(bytes))));
+    table
+        .into_iter()
+        .map(|(resource, limit)| (resource, lower(resource, limit)))
+        .collect()
 }
 
 /// Where no cgroup limits memory: limits what a process may allocate.
@@ -84,18 +94,22 @@ fn lower(resource: Resource, wanted: Rlimit) -> Rlimit {
 /// Becomes the unprivileged user and gives up every capability for good.
 pub(super) fn identity(rootless: bool) -> io::Result<()> {
     sys::drop_bounding_set()?;
-    let locked = CapabilitiesSecureBits::NO_ROOT
+    set_capabilities_secure_bits(locked_bits())?;
+    if !rootless {
+        become_id(FUNCTION_UID, FUNCTION_GID)?;
+    }
+    no_capabilities()
+}
+
+/// No way back to capabilities, whatever the user id.
+pub(super) fn locked_bits() -> CapabilitiesSecureBits {
+    CapabilitiesSecureBits::NO_ROOT
         | CapabilitiesSecureBits::NO_ROOT_LOCKED
         | CapabilitiesSecureBits::NO_SETUID_FIXUP
         | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
         | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
         | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
-        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
-    set_capabilities_secure_bits(locked)?;
-    if !rootless {
-        become_id(FUNCTION_UID, FUNCTION_GID)?;
-    }
-    no_capabilities()
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED
 }
 
 /// Takes both ids and no further groups.
@@ -110,12 +124,24 @@ pub(super) fn become_id(uid: u32, gid: u32) -> io::Result<()> {
 /// Keeps what making environments takes, as root: mounts and namespaces, id maps, scores and limits,
 /// code that belongs to another user, and the roots of cgroup hierarchies, which nobody may write.
 pub(super) fn helper_capabilities() -> io::Result<()> {
-    let kept = CapabilitySet::SYS_ADMIN
-        | CapabilitySet::SYS_CHROOT
-        | CapabilitySet::SETUID
-        | CapabilitySet::SETGID
-        | CapabilitySet::SYS_RESOURCE
-        | CapabilitySet::DAC_OVERRIDE;
+    keep_capabilities(
+        CapabilitySet::SYS_ADMIN
+            | CapabilitySet::SYS_CHROOT
+            | CapabilitySet::SETUID
+            | CapabilitySet::SETGID
+            | CapabilitySet::SYS_RESOURCE
+            | CapabilitySet::DAC_OVERRIDE,
+    )
+}
+
+/// Keeps what entering the namespaces of an environment takes. In its user namespace whoever enters
+/// has all capabilities, until it gives them up.
+pub(super) fn interpreter_capabilities() -> io::Result<()> {
+    keep_capabilities(CapabilitySet::SYS_ADMIN | CapabilitySet::SYS_CHROOT)
+}
+
+/// Without new privileges a program of root's has no more than this either.
+fn keep_capabilities(kept: CapabilitySet) -> io::Result<()> {
     let kept = kept & rustix::thread::capabilities(None)?.permitted;
     set_capabilities(
         None,
@@ -145,6 +171,15 @@ pub(super) fn no_capabilities() -> io::Result<()> {
 /// A second wall behind the mounts: reading and executing everywhere, writing in `/tmp` and to
 /// device nodes only; no signals and no abstract sockets across the border of the environment.
 pub(super) fn landlock() -> Result<(), landlock::RulesetError> {
+    rules()?.restrict_self().map(drop)
+}
+
+/// The same rules for a process that is going to be here. `None`: the kernel has no Landlock.
+pub(super) fn landlock_rules() -> io::Result<Option<OwnedFd>> {
+    rules().map(Into::into).map_err(io::Error::other)
+}
+
+fn rules() -> Result<RulesetCreated, landlock::RulesetError> {
     let abi = ABI::V6;
     let all = AccessFs::from_all(abi);
     let files: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
@@ -168,5 +203,5 @@ pub(super) fn landlock() -> Result<(), landlock::RulesetError> {
             rules = rules.add_rule(PathBeneath::new(fd, access))?;
         }
     }
-    rules.restrict_self().map(drop)
+    Ok(rules)
 }

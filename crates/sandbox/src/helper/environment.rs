@@ -20,7 +20,9 @@ use rustix::process::{
 use super::beside::Beside;
 use super::cgroup::SELF;
 use super::confine;
+use super::interpreters::Offer;
 use super::network;
+use super::order;
 use super::proto::{FromInit, Furniture, Neighbours, Reach, ToInit};
 use super::root::{self, At, Failure, Root};
 use super::runtime::{Runtime, Started};
@@ -85,18 +87,30 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
     fds.extend(listeners.iter().map(AsFd::as_fd));
     tell(plan, &FromInit::Prepared, &fds);
     drop(listeners);
-    let pid = runtime.pid;
+    let mut pid = runtime.pid;
     let mut beside = None;
     loop {
-        let (told, text) = furnished(plan, &root, pid)?;
+        let (told, text, offer) = furnished(plan, &root, pid)?;
         match told {
             ToInit::Run {
                 tmp_bytes,
                 neighbours,
-                ..
+                program,
             } => {
                 root.resize_tmp(tmp_bytes)?;
                 root::stand()?;
+                // If there is no fork the program is started.
+                if let Some((offer, data_bytes_max)) = &offer {
+                    match order::fork(plan, offer, &program.env, *data_bytes_max) {
+                        Ok(fork) => {
+                            pid = fork;
+                            break;
+                        }
+                        Err(Failure { step, errno }) => {
+                            tell(plan, &FromInit::NotForked { step, errno }, &[]);
+                        }
+                    }
+                }
                 if let Some(neighbours) = &neighbours {
                     beside = Some(settle(plan, neighbours, pid)?);
                 }
@@ -186,33 +200,41 @@ fn no_more_namespaces() {
 }
 
 /// Waits for what comes next, from the helper what it takes and then from the server what it is.
-/// Gives that also as it came, for the runtime's process.
-fn furnished(plan: &Plan<'_>, root: &Root, runtime: i32) -> Result<(ToInit, Vec<u8>), FromInit> {
+/// Gives that also as it came, for the runtime's process, and an interpreter to be forked, with the
+/// limit of what the fork may allocate.
+fn furnished(plan: &Plan<'_>, root: &Root, runtime: i32) -> Result<Told, FromInit> {
     await_helper(plan, runtime)?;
     let malformed = |_| io::Error::from(Errno::PROTO);
-    let (furniture, trees) = channel::receive(&plan.helper)
+    let (furniture, mut fds): (_, Vec<OwnedFd>) = channel::receive(&plan.helper)
         .map_err(malformed)
         .at("hear the helper")?;
-    match furniture {
+    let offer = match furniture {
         Furniture::Mounts {
             inside,
             data_bytes_max,
+            template,
         } => {
-            root.furnish(&inside, &trees)?;
+            let offered = fds.split_off(inside.len().min(fds.len()));
+            root.furnish(&inside, &fds)?;
             if let (Some(bytes), Some(pid)) = (data_bytes_max, Pid::from_raw(runtime)) {
                 confine::limit_data(pid, bytes).at("limit allocations")?;
             }
+            template
+                .and_then(|template| Offer::of_fds(offered, template.has_cgroup))
+                .map(|offer| (offer, data_bytes_max))
         }
         Furniture::Failed { step, errno } => return Err(FromInit::Failed { step, errno }),
-    }
+    };
     let mut text = vec![0; MESSAGE_BYTES_MAX];
     let length = rustix::io::read(&plan.server, &mut text[..]).at("hear the server")?;
     text.truncate(length);
     let told = serde_json::from_slice(&text)
         .map_err(|_| io::Error::from(Errno::PROTO))
         .at("understand the server")?;
-    Ok((told, text))
+    Ok((told, text, offer))
 }
+
+type Told = (ToInit, Vec<u8>, Option<(Offer, Option<u64>)>);
 
 /// Returns when the helper has something to say; `Err` if the runtime ended before.
 fn await_helper(plan: &Plan<'_>, runtime: i32) -> Result<(), FromInit> {

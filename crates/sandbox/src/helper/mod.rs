@@ -17,8 +17,10 @@ mod cgroup;
 mod confine;
 mod environment;
 mod identity;
+mod interpreters;
 mod netlink;
 mod network;
+mod order;
 mod proto;
 mod root;
 mod runtime;
@@ -26,7 +28,7 @@ mod seccomp;
 mod template;
 
 pub(crate) use proto::{
-    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, LINK_LOCAL, Neighbours,
+    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, Keep, LINK_LOCAL, Neighbours,
     Program, RUNTIME_API_PORT, Reach, Request, ToInit, WAIT_FD,
 };
 
@@ -47,6 +49,7 @@ use rustix::process::{
 use self::cgroup::Run;
 use self::environment::Plan;
 use self::identity::{Identity, Slots};
+use self::interpreters::{Interpreters, Offer};
 use self::proto::Furniture;
 use self::root::{At, Failure, Tree};
 use self::seccomp::Filter;
@@ -98,6 +101,7 @@ struct Helper {
     filter: Filter,
     slots: Slots,
     environments: BTreeMap<String, Environment>,
+    interpreters: Interpreters,
     full_network: bool,
 }
 
@@ -164,6 +168,7 @@ impl Helper {
             template,
             filter: Filter::compile().map_err(|e| format!("system call filter: {e}"))?,
             environments: BTreeMap::new(),
+            interpreters: Interpreters::new(),
             full_network,
         })
     }
@@ -202,21 +207,27 @@ impl Helper {
                 .filter_map(|id| self.environments.get(id))
                 .map(|e| PollFd::new(&e.pidfd, PollFlags::IN)),
         );
-        let wait = Timespec {
-            tv_sec: 0,
-            tv_nsec: REMOVE_AGAIN.subsec_nanos().into(),
-        };
-        match poll(&mut fds, retry.then_some(&wait)) {
+        let kinds: Vec<String> = self
+            .interpreters
+            .sockets()
+            .map(|(k, _)| k.clone())
+            .collect();
+        let sockets = self.interpreters.sockets();
+        fds.extend(sockets.map(|(_, socket)| PollFd::new(socket, PollFlags::IN)));
+        let rest = self.interpreters.rest();
+        let rest = rest.into_iter().chain(retry.then_some(REMOVE_AGAIN)).min();
+        let wait = rest.and_then(|rest| Timespec::try_from(rest).ok());
+        match poll(&mut fds, wait.as_ref()) {
             Ok(_) | Err(Errno::INTR) => {}
             Err(_) => return false,
         }
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
         let asked = ready.next().unwrap_or(false);
-        let ended: Vec<&String> = ready
-            .zip(&ids)
-            .filter_map(|(ready, id)| ready.then_some(id))
-            .collect();
+        let ended: Vec<&String> = ids.iter().filter(|_| ready.next() == Some(true)).collect();
+        let said = kinds.into_iter().filter(|_| ready.next() == Some(true));
+        let said: Vec<String> = said.collect();
         drop(fds);
+        self.interpreters.tend(&said, &self.template);
         for id in ended {
             if let Some(environment) = self.environments.get_mut(id) {
                 environment.reap();
@@ -343,14 +354,17 @@ impl Helper {
 
     /// Brings mounts and limits into a sandbox, or word of what failed. One that is gone needs
     /// neither; its server side knows.
-    fn furnish(&self, order: &Furnish) {
+    fn furnish(&mut self, order: &Furnish) {
+        let offer = self.offer(order);
         let Some(environment) = self.environments.get(&order.id) else {
             return;
         };
-        let sent = match self.furniture(order) {
+        let sent = match self.furniture(order, offer.as_ref()) {
             Ok((word, trees)) => {
-                let trees: Vec<_> = trees.iter().map(AsFd::as_fd).collect();
-                channel::send(&environment.control, &word, &trees)
+                let trees = trees.iter().map(AsFd::as_fd);
+                let offered = offer.iter().flat_map(Offer::to_fds);
+                let fds: Vec<_> = trees.chain(offered).collect();
+                channel::send(&environment.control, &word, &fds)
             }
             Err(Failure { step, errno }) => {
                 let word = Furniture::Failed { step, errno };
@@ -363,7 +377,28 @@ impl Helper {
         }
     }
 
-    fn furniture(&self, order: &Furnish) -> Result<(Furniture, Vec<OwnedFd>), Failure> {
+    /// An interpreter that it may be a fork of. Without one it starts by itself.
+    fn offer(&mut self, order: &Furnish) -> Option<Offer> {
+        let keep = order.template.as_ref()?;
+        let control = self.interpreters.offer(keep)?.try_clone_to_owned().ok()?;
+        let cgroups = &self.run.info;
+        Some(Offer {
+            control,
+            cgroup: cgroups.clone_target(&order.id).ok()?,
+            groups: cgroups
+                .entrances(&order.id)
+                .ok()?
+                .into_iter()
+                .map(OwnedFd::from)
+                .collect(),
+        })
+    }
+
+    fn furniture(
+        &self,
+        order: &Furnish,
+        offer: Option<&Offer>,
+    ) -> Result<(Furniture, Vec<OwnedFd>), Failure> {
         let trees = self.template.own_trees(&order.mounts)?;
         let cgroups = &self.run.info;
         cgroups
@@ -375,6 +410,9 @@ impl Helper {
             // It can only be lowered.
             data_bytes_max: (cgroups.memory.is_none() && order.is_function)
                 .then(|| order.memory_bytes + DATA_SLACK_BYTES),
+            template: offer.map(|offer| proto::Offered {
+                has_cgroup: offer.cgroup.is_some(),
+            }),
         };
         Ok((word, trees))
     }
@@ -401,6 +439,7 @@ impl Helper {
 
     /// The server is gone: nothing may stay.
     fn end_all(&mut self) {
+        self.interpreters.end_all();
         for environment in self.environments.values() {
             environment.kill();
         }

@@ -25,6 +25,18 @@ pub(crate) struct Furnish {
     pub(crate) memory_bytes: u64,
     /// Or it only waits for one, whose limit may be another.
     pub(crate) is_function: bool,
+    /// An interpreter that the function may be forked from.
+    pub(crate) template: Option<Box<Keep>>,
+}
+
+/// An interpreter to be kept for forks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Keep {
+    /// Whose functions may be forks of it.
+    pub(crate) key: String,
+    pub(crate) program: Program,
+    /// Directory of the host, path inside.
+    pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
 }
 
 /// Helper to the first process, after the one byte that says that the id maps are written.
@@ -35,9 +47,17 @@ pub(crate) enum Furniture {
         inside: Vec<String>,
         /// Where no cgroup limits memory: the most that one process may allocate.
         data_bytes_max: Option<u64>,
+        /// An interpreter takes the order to fork. Then its socket follows, and the cgroups to enter.
+        template: Option<Offered>,
     },
     /// A mount or limit is not to be had.
     Failed { step: String, errno: i32 },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Offered {
+    /// The first of the cgroups is one of version 2, to be born in.
+    pub(crate) has_cgroup: bool,
 }
 
 /// Server to the first process: what becomes of the sandbox now. Each goes with a [`Furnish`].
@@ -154,6 +174,8 @@ pub(crate) enum FromInit {
     Waiting,
     /// The function's program was started, or the waiting one has got the function's variables.
     Started,
+    /// An interpreter was not forked, and why; the program is started instead.
+    NotForked { step: String, errno: i32 },
     /// Making the environment failed at this step.
     Failed { step: String, errno: i32 },
     /// The program could not be executed.

@@ -152,7 +152,7 @@ fn hear(words: &mut File) -> io::Result<Option<ToInit>> {
 }
 
 /// What execve wants.
-fn strings(program: &Program) -> io::Result<(Vec<CString>, Vec<CString>)> {
+pub(super) fn strings(program: &Program) -> io::Result<(Vec<CString>, Vec<CString>)> {
     let list = |list: &[String]| {
         list.iter()
             .map(|s| CString::new(s.as_bytes()).map_err(|_| io::Error::from(Errno::INVAL)))

@@ -102,6 +102,17 @@ impl Filter {
         Ok(Filter(program))
     }
 
+    /// As the kernel reads it.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let words = |op: &sock_filter| {
+            let mut bytes = op.code.to_ne_bytes().to_vec();
+            bytes.extend([op.jt, op.jf]);
+            bytes.extend(op.k.to_ne_bytes());
+            bytes
+        };
+        self.0.iter().flat_map(words).collect()
+    }
+
     /// Binds this thread and what it starts. Also sets no_new_privs.
     pub(super) fn install(&self) -> Result<(), seccompiler::Error> {
         seccompiler::apply_filter(&self.0)

@@ -163,6 +163,11 @@ impl Template {
         side
     }
 
+    /// Goes in, in a process that does not come back.
+    pub(super) fn enter(&self) -> io::Result<()> {
+        move_to(self.inside.as_fd())
+    }
+
     /// Back to the host's files.
     fn leave(&self) -> io::Result<()> {
         move_to(self.outside.as_fd())

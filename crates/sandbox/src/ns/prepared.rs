@@ -14,7 +14,7 @@ use super::link::{Answer, Link};
 use crate::channel::{self, ChannelError};
 use crate::extensions::{launch_error, variables as extension_variables};
 use crate::helper::{
-    Cgroups, FRAMED_FD, FromInit, Furnish, LINK_LOCAL, Neighbours, Program, RUNTIME_API_PORT,
+    Cgroups, FRAMED_FD, FromInit, Furnish, Keep, LINK_LOCAL, Neighbours, Program, RUNTIME_API_PORT,
     Reach, ToInit, WAIT_FD,
 };
 use crate::output::pipe;
@@ -60,6 +60,7 @@ pub(super) struct Order {
     mounts: Vec<(PathBuf, PathBuf)>,
     memory_bytes: u64,
     is_function: bool,
+    template: Option<Box<Keep>>,
     text: Vec<u8>,
     /// The program, for the message if it cannot be started.
     path: String,
@@ -74,10 +75,14 @@ impl Order {
             program: program(&spec.argv, &spec.env, &[]),
             neighbours: neighbours(spec)?,
         };
+        // Extensions come up before the runtime does; it is an ordinary start then.
+        let is_alone = spec.extensions.external.is_empty();
+        let template = spec.template.as_deref().filter(|_| is_alone);
         Ok(Order {
             mounts: pairs(&spec.mounts),
             memory_bytes: spec.memory.bytes(),
             is_function: true,
+            template: template.map(|template| Box::new(keep(template))),
             text: encode(&run)?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         })
@@ -91,6 +96,7 @@ impl Order {
             mounts: pairs(&waiting.mounts),
             memory_bytes: WAITING_BYTES_MAX,
             is_function: false,
+            template: None,
             text: encode(&ToInit::Wait { program })?,
             path: waiting.argv.first().cloned().unwrap_or_default(),
         })
@@ -117,6 +123,7 @@ impl Order {
             mounts: pairs(&missing),
             memory_bytes: spec.memory.bytes(),
             is_function: true,
+            template: None,
             text: encode(&ToInit::HandOver { tmp_bytes, env })?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         }))
@@ -171,6 +178,18 @@ fn neighbours(spec: &EnvironmentSpec) -> Result<Option<Neighbours>, StartError> 
     let theirs = extension_variables(&spec.env);
     let env = variables(&theirs).chain([api]).collect();
     Ok(Some(Neighbours { names, env }))
+}
+
+/// It has no Runtime API and no framed log; its forks learn where theirs are.
+fn keep(template: &Waiting) -> Keep {
+    Keep {
+        key: template.key.clone(),
+        program: Program {
+            argv: template.argv.clone(),
+            env: variables(&template.env).collect(),
+        },
+        mounts: pairs(&template.mounts),
+    }
 }
 
 fn check(spec: &EnvironmentSpec) -> Result<(), StartError> {
@@ -263,6 +282,7 @@ async fn give(ends: &Ends, socket: &OwnedFd, order: &Order) -> Result<(), Failed
         mounts: order.mounts.clone(),
         memory_bytes: order.memory_bytes,
         is_function: order.is_function,
+        template: order.template.clone(),
     };
     // The first process reads this after what the helper brings; its socket is empty before.
     match channel::send_bytes(socket, &order.text, &[]) {
@@ -301,6 +321,10 @@ pub(super) async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<O
             Failed::Start(backend(format!("cannot {step}: {}", text(errno))))
         }
         Ok((FromInit::Exited { .. }, _)) | Err(ChannelError::Closed) => Failed::Killed,
+        Ok((FromInit::NotForked { step, errno }, _)) => {
+            tracing::debug!(step, reason = text(errno), "an interpreter was not forked");
+            return Box::pin(word(body, path)).await;
+        }
         Ok(other) => return Ok(other),
         Err(error) => Failed::Start(backend(error)),
     };

@@ -15,3 +15,4 @@ mod pool;
 mod process;
 mod rootless;
 mod speed;
+mod template;

@@ -25,7 +25,13 @@ fn everything_holds_for_an_ordinary_user_too() {
     let tests = copy(&std::env::current_exe().unwrap(), "tests");
     copy(&probe(), "sandbox-probe");
     let done = Command::new(tests)
-        .args(["--test-threads=2", "ns::", "pool::", "leftovers::"])
+        .args([
+            "--test-threads=2",
+            "ns::",
+            "pool::",
+            "leftovers::",
+            "template::",
+        ])
         .current_dir("/")
         .uid(NOBODY)
         .gid(NOBODY)
