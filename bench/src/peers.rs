@@ -141,7 +141,7 @@ pub(crate) fn section(docs: &Path) -> Result<String> {
 fn table(kept: &Kept) -> String {
     let mut text = format!(
         "\n## Beside others\n\nMeasured on {} on the same machine in one run, one after the other, by one script from outside \
-         (`cargo xtask bench --peers`). None of the others isolates functions from each other or from the host.\n\n",
+         (`cargo xtask bench --peers`).\n\n",
         kept.date
     );
     let heads: Vec<String> = kept
