@@ -50,13 +50,14 @@ const SHOWN: &[(&str, &str)] = &[
         "CPU time of a warm call, Python",
     ),
     (
+        "throughput_c1_python",
+        "calls per second, one caller, Python",
+    ),
+    (
         "throughput_c32_python",
         "calls per second, 32 at once, Python",
     ),
-    (
-        "throughput_c32_node",
-        "calls per second, 32 at once, Node.js",
-    ),
+    ("throughput_c8_node", "calls per second, 8 at once, Node.js"),
 ];
 
 /// One program and how the script starts it.
