@@ -75,7 +75,7 @@ words!(
 );
 words!(Package { Zip = "Zip", Image = "Image" });
 words!(
-    /// Stored as a fact; every version starts as if it were off.  [Lambda API: SnapStart]
+    /// Whether the init phase of a version runs before it is active.  [Lambda API: SnapStart]
     SnapStart { Off = "None", PublishedVersions = "PublishedVersions" }
 );
 

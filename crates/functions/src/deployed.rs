@@ -36,10 +36,15 @@ pub enum State {
     /// Being made ready for the first time.
     Pending,
     Active,
-    /// Its code cannot be used; `reason` says why.
-    Failed {
-        reason: String,
-    },
+    Failed(Failure),
+}
+
+/// Why a version cannot run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// `InternalError`, `FunctionError.InitTimeout` …  [Lambda API: StateReasonCode]
+    pub code: String,
+    pub reason: String,
 }
 
 impl State {
@@ -47,7 +52,7 @@ impl State {
         match self {
             State::Pending => "Pending",
             State::Active => "Active",
-            State::Failed { .. } => "Failed",
+            State::Failed(_) => "Failed",
         }
     }
 }
@@ -92,6 +97,14 @@ impl Deployed {
             state: self.state.clone(),
             last_update: self.last_update,
             last_modified: self.last_modified,
+        }
+    }
+
+    pub(crate) fn in_state(&self, state: State) -> Deployed {
+        Deployed {
+            state,
+            last_update: None,
+            ..self.revised(self.revision_settled.clone())
         }
     }
 

@@ -14,6 +14,7 @@ use crate::attached::AttachedRecord;
 use crate::code::{CodeStore, Sweeper};
 use crate::index::{Entry, Index, Key};
 use crate::layers::LayerIndex;
+use crate::prepare::Line;
 use crate::records::{
     AliasRecord, FunctionRecord, LayerRecord, LayerVersionRecord, PolicyRecord, RetiredRecord,
     SPACE, VersionRecord, parse_digest,
@@ -49,6 +50,7 @@ pub struct Functions(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) index: Arc<Index>,
     pub(crate) layers: LayerIndex,
+    pub(crate) unprepared: Line,
     pub(crate) code: CodeStore,
     pub(crate) tasks: Tasks,
     pub(crate) tables: Tables,
@@ -123,6 +125,7 @@ impl Functions {
         let functions = Functions(Arc::new(Inner {
             index: Arc::new(Index::new()),
             layers: LayerIndex::default(),
+            unprepared: Line::new(),
             code,
             tasks: tasks.clone(),
             tables: Tables {

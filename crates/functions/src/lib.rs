@@ -27,6 +27,7 @@ mod index;
 mod layers;
 mod load;
 mod policies;
+mod prepare;
 mod records;
 mod settle;
 mod write;
@@ -39,11 +40,12 @@ pub use concurrency::{AccountLimits, Claims, Provisioned, Resolved, Wanted};
 pub use config::{
     Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,
 };
-pub use deployed::{Deployed, LastUpdate, State};
+pub use deployed::{Deployed, Failure, LastUpdate, State};
 pub use error::{Error, ResolveError};
 pub use functions::{Change, Details, Functions, FunctionsConfig, Usage};
 pub use layers::{
     LayerError, LayerName, LayerRef, LayerVersion, Layers, NewLayerVersion, UsedLayer,
 };
 pub use policies::{Condition, Policy, Principal, Statement};
+pub use prepare::Unprepared;
 pub use write::{NewCode, NewFunction, NewVersion};

@@ -6,9 +6,11 @@ use store::{Expect, Op, Row, StoreError};
 use tasks::Time;
 
 use crate::concurrency::provisioned_of;
-use crate::deployed::{LastUpdate, State};
+use crate::deployed::{Failure, LastUpdate, State};
 use crate::index::{Entry, Key};
-use crate::records::{DeployedRecord, FunctionRecord, VersionRecord, damaged, parse_digest};
+use crate::records::{
+    DeployedRecord, FunctionRecord, PreparationRecord, VersionRecord, damaged, parse_digest,
+};
 use crate::{Alias, Deployed, Error, Functions, Policy};
 
 /// Leftovers of deleted functions removed in one transaction.
@@ -25,11 +27,15 @@ impl Functions {
             entries.insert(key, entry);
         }
         let mut orphans: Vec<Op> = Vec::new();
+        let mut unprepared = Vec::new();
         for row in tables.versions.all(&[]).await? {
             let owner = owner(&mut names, &row)?;
             match entries.get_mut(&owner) {
                 Some(entry) if row.value.number >= entry.first_version => {
                     let (number, version) = self.load_version(&owner, entry, row.value).await?;
+                    if version.awaits_preparation() {
+                        unprepared.push(version.clone());
+                    }
                     entry.versions.insert(number, version);
                 }
                 _ => orphans.push(Op::Delete {
@@ -85,6 +91,12 @@ impl Functions {
         entries
             .into_iter()
             .for_each(|(key, entry)| self.0.index.put(&key, entry));
+        let this = self.clone();
+        self.0.tasks.spawn("functions: unprepared", async move {
+            for version in unprepared {
+                this.hand_over(&version).await;
+            }
+        });
         Ok(())
     }
 
@@ -125,6 +137,7 @@ impl Functions {
     ) -> Result<(Published, Arc<Deployed>), Error> {
         let number = Published::from_number(record.number).ok_or_else(|| damaged("number"))?;
         let version = Version::Published(number);
+        let preparation = record.preparation;
         let deployed = self
             .load_deployed(
                 key.function(),
@@ -133,6 +146,18 @@ impl Functions {
                 Some(&entry.running),
             )
             .await?;
+        let state = match preparation {
+            _ if deployed.state != State::Active => None,
+            Some(PreparationRecord::Pending) => Some(State::Pending),
+            Some(PreparationRecord::Failed { code, reason }) => {
+                Some(State::Failed(Failure { code, reason }))
+            }
+            None => None,
+        };
+        let deployed = match state {
+            Some(state) => Arc::new(deployed.in_state(state)),
+            None => deployed,
+        };
         Ok((number, deployed))
     }
 
@@ -147,9 +172,10 @@ impl Functions {
         // Code that cannot be had again makes its function fail, not the start of the server.
         let failed = |what: &str, error: &dyn std::error::Error| {
             tracing::error!(%function, %version, %error, "{what} of a function is lost");
-            State::Failed {
+            State::Failed(Failure {
+                code: "InternalError".to_owned(),
                 reason: format!("The {what} of the function cannot be read: {error}"),
-            }
+            })
         };
         let (code, mut state) = match self.0.code.open_kept(digest, record.code_bytes).await {
             Ok(code) => (code, State::Active),

@@ -54,6 +54,15 @@ pub(crate) struct ProvisionedRecord {
 pub(crate) struct VersionRecord {
     pub(crate) number: u32,
     pub(crate) version: DeployedRecord,
+    /// Of versions with SnapStart, until their init phase has run well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) preparation: Option<PreparationRecord>,
+}
+
+#[derive(Serialize, Deserialize, Clone)]
+pub(crate) enum PreparationRecord {
+    Pending,
+    Failed { code: String, reason: String },
 }
 
 impl Record for VersionRecord {

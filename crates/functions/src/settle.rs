@@ -94,7 +94,7 @@ fn settled(entry: &Entry) -> Option<(Entry, Vec<Change>)> {
         changes.push(Change::Live(next.running.clone()));
     }
     for version in next.versions.values_mut() {
-        if version.state == State::Pending {
+        if version.state == State::Pending && !version.awaits_preparation() {
             *version = Arc::new(version.settled());
             changes.push(Change::Live(version.clone()));
         }

@@ -18,7 +18,7 @@ use crate::records::{
     ConfigRecord, DeployedRecord, FunctionRecord, UsedLayerRecord, VersionRecord,
 };
 use crate::settle::Unsettled;
-use crate::{Change, Code, Config, Deployed, Error, Functions};
+use crate::{Change, Code, Config, Deployed, Error, Functions, SnapStart};
 
 /// Room for one function in the settler's line.
 type Place = mpsc::OwnedPermit<Unsettled>;
@@ -85,13 +85,16 @@ impl Functions {
         let this = self.clone();
         self.uncancelled(async move {
             let place = this.place().await?;
-            let _writer = this.writer(&key).lock().await;
+            let writer = this.writer(&key).lock().await;
             if this.0.index.get(&key).is_some() {
                 return Err(Error::Exists {
                     name: key.name.to_string(),
                 });
             }
-            this.insert(&key, new, (code, layers), place).await
+            let made = this.insert(&key, new, (code, layers), place).await?;
+            drop(writer);
+            this.hand_over(&made).await;
+            Ok(made)
         })
         .await
     }
@@ -175,8 +178,11 @@ impl Functions {
                 Ok(())
             };
             let seen = new.revision.as_deref();
-            this.replace(&key, claim, seen, Some(code), new.publish, edit)
-                .await
+            let made = this
+                .replace(&key, claim, seen, Some(code), new.publish, edit)
+                .await?;
+            this.hand_over(&made).await;
+            Ok(made)
         })
         .await
     }
@@ -214,7 +220,7 @@ impl Functions {
     fn updatable(&self, f: &FunctionRef) -> Result<Arc<Entry>, Error> {
         let entry = self.entry(f).ok_or_else(|| not_found(f))?;
         match &entry.running.state {
-            State::Active | State::Failed { .. } => Ok(entry),
+            State::Active | State::Failed(_) => Ok(entry),
             state @ State::Pending => Err(Error::NotReady {
                 arn: f.unqualified_arn(),
                 state: state.as_str(),
@@ -282,7 +288,7 @@ impl Functions {
         let this = self.clone();
         self.uncancelled(async move {
             let _claim = claim;
-            let _writer = this.writer(&key).lock().await;
+            let writer = this.writer(&key).lock().await;
             let entry = this.updatable(&key.function())?;
             let latest = &entry.running;
             check_revision(latest, new.revision.as_deref())?;
@@ -298,7 +304,11 @@ impl Functions {
             ];
             next.rev = this.0.tables.functions.txn(ops).await?;
             this.0.index.put(&key, next);
-            this.announce(Change::Live(version.clone()));
+            drop(writer);
+            if version.state == State::Active {
+                this.announce(Change::Live(version.clone()));
+            }
+            this.hand_over(&version).await;
             Ok(version)
         })
         .await
@@ -349,6 +359,7 @@ impl Functions {
             }
             _ => latest.config.clone(),
         };
+        let is_pending = is_pending || latest.config.snap_start == SnapStart::PublishedVersions;
         let settled = self.0.tasks.ids().uuid();
         let version = Arc::new(Deployed {
             function: latest.function.clone(),
@@ -404,13 +415,14 @@ impl Functions {
             .put_op(&key.parts(), &record, expect)?)
     }
 
-    fn version_op(&self, key: &Key, version: &Deployed) -> Result<Op, Error> {
+    pub(crate) fn version_op(&self, key: &Key, version: &Deployed) -> Result<Op, Error> {
         let Version::Published(number) = version.version else {
             return Err(Error::Refused("$LATEST is not a version".to_owned()));
         };
         let record = VersionRecord {
             number: number.number(),
             version: DeployedRecord::from(version),
+            preparation: version.preparation(),
         };
         let [account, region, name] = key.parts();
         let parts = [account, region, name, &number_key(number)];

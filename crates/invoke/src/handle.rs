@@ -19,6 +19,7 @@ use crate::credentials::SessionKeys;
 use crate::freezer::{Freezer, Watched};
 use crate::launch::Catalog;
 use crate::pool::{Live, Pool, PoolStatus, Purpose, Returned, Seats};
+use crate::prepare::Preparer;
 use crate::provisioned::{ProvisionedStatus, Provisioner, Shelves};
 use crate::scaling::Rate;
 use crate::starter::Starter;
@@ -192,6 +193,9 @@ impl Invoke {
         parts
             .tasks
             .add(Provisioner::new(invoke.clone(), clock.clone(), changes));
+        if let Some(line) = invoke.0.functions.unprepared() {
+            parts.tasks.add(Preparer::new(invoke.clone(), line));
+        }
         invoke
     }
 

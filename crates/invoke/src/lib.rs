@@ -26,6 +26,7 @@ mod launch;
 mod output;
 mod pace;
 mod pool;
+mod prepare;
 mod provisioned;
 mod report;
 mod retry;

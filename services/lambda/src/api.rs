@@ -328,7 +328,7 @@ pub(crate) struct FunctionConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) state_reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) state_reason_code: Option<&'static str>,
+    pub(crate) state_reason_code: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_update_status: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]

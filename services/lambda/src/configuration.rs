@@ -1,8 +1,7 @@
 //! A version of a function as the API shows it.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use functions::{Config, Deployed, LastUpdate, LogLevel, SnapStart, State, Vpc};
-use model::Version;
+use functions::{Config, Deployed, LastUpdate, LogLevel, State, Vpc};
 
 use crate::api::{
     DeadLetterConfig, EnvironmentResponse, EphemeralStorage, FileSystemConfig,
@@ -18,12 +17,12 @@ pub(crate) fn full(d: &Deployed, qualifier: Option<&str>) -> FunctionConfigurati
     let reason = match &d.state {
         State::Pending => Some(CREATING.to_owned()),
         State::Active => None,
-        State::Failed { reason } => Some(reason.clone()),
+        State::Failed(failure) => Some(failure.reason.clone()),
     };
     let reason_code = match &d.state {
-        State::Pending => Some("Creating"),
+        State::Pending => Some("Creating".to_owned()),
         State::Active => None,
-        State::Failed { .. } => Some("InternalError"),
+        State::Failed(failure) => Some(failure.code.clone()),
     };
     FunctionConfiguration {
         state: Some(d.state.as_str()),
@@ -125,11 +124,12 @@ fn level(level: LogLevel) -> String {
     level.as_str().to_owned()
 }
 
+/// Differs: the init phase of a version runs before the version is active, but Kiln keeps no image of it
+/// to start from. So nothing is optimized, and the answer says so.
 fn snap_start(d: &Deployed) -> SnapStartResponse {
-    let is_on = d.config.snap_start == SnapStart::PublishedVersions && d.version != Version::Latest;
     SnapStartResponse {
         apply_on: d.config.snap_start.as_str(),
-        optimization_status: if is_on { "On" } else { "Off" },
+        optimization_status: "Off",
     }
 }
 

@@ -1,4 +1,4 @@
-use model::{Runtime, RuntimeStatus};
+use model::{Runtime, RuntimeFamily, RuntimeStatus};
 use wire::Fault;
 
 use crate::fault::invalid_parameter;
@@ -23,6 +23,24 @@ pub(crate) const LISTED: &[&str] = &[
 /// Runtimes of [`NAMED`] which AWS still creates functions with although they are deprecated.
 const TOLERATED: &[&str] = &["python3.8", "nodejs16.x"];
 
+/// Java 11, Python 3.12, .NET 8 and what is newer.  [Lambda guide: SnapStart]
+pub(crate) fn has_snap_start(runtime: Runtime) -> bool {
+    let first = match runtime.family() {
+        RuntimeFamily::Java => [11, 0],
+        RuntimeFamily::Python => [3, 12],
+        RuntimeFamily::DotNet => [8, 0],
+        _ => return false,
+    };
+    let numbers = runtime.language_version().split('.').map(str::parse::<u32>);
+    let mut version = [0, 0];
+    for (to, number) in version.iter_mut().zip(numbers) {
+        // A word such as `al2` or `core3` belongs to what is older.
+        let Ok(number) = number else { return false };
+        *to = number;
+    }
+    version >= first
+}
+
 /// Reads `Runtime` for a function that is created or updated.
 pub(crate) fn parse(text: &str) -> Result<Runtime, Fault> {
     let Ok(runtime) = text.parse::<Runtime>() else {
@@ -41,6 +59,25 @@ pub(crate) fn parse(text: &str) -> Result<Runtime, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn snap_start_is_for_newer_runtimes_of_three_languages() {
+        for (name, has) in [
+            ("java8.al2", false),
+            ("java11", true),
+            ("java25", true),
+            ("python3.11", false),
+            ("python3.12", true),
+            ("python3.14", true),
+            ("dotnet6", false),
+            ("dotnetcore3.1", false),
+            ("dotnet8", true),
+            ("nodejs22.x", false),
+            ("provided.al2023", false),
+        ] {
+            assert_eq!(has_snap_start(name.parse().unwrap()), has, "{name}");
+        }
+    }
 
     #[test]
     fn a_runtime_is_known_supported_or_refused_with_reason() {

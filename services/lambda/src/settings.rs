@@ -260,8 +260,10 @@ impl Settings {
             file_systems: Vec::new(),
             image: None,
         };
-        self.apply(&mut config)
-            .map_err(|e| Fault::internal(e.to_string()))?;
+        self.apply(&mut config).map_err(|e| match e {
+            Error::Refused(text) => invalid_parameter(text),
+            other => Fault::internal(other.to_string()),
+        })?;
         Ok(config)
     }
 
@@ -296,8 +298,26 @@ impl Settings {
         if let Some(logging) = &self.logging {
             log(&mut config.logging, logging);
         }
-        Ok(())
+        check_snap_start(config)
     }
+}
+
+/// [Lambda guide: SnapStart, supported features and limitations]
+fn check_snap_start(config: &Config) -> Result<(), Error> {
+    if config.snap_start == SnapStart::Off {
+        return Ok(());
+    }
+    if let Some(runtime) = config.runtime.filter(|r| !runtimes::has_snap_start(*r)) {
+        return Err(Error::Refused(format!(
+            "{runtime} is not supported for SnapStart enabled functions."
+        )));
+    }
+    if config.ephemeral != EphemeralStorage::DEFAULT || !config.file_systems.is_empty() {
+        return Err(Error::Refused(
+            "SnapStart enabled functions can have neither file systems nor more than 512 MB of ephemeral storage.".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 pub(crate) fn architecture(list: Option<&Vec<String>>) -> Option<Architecture> {

@@ -13,5 +13,6 @@ mod concurrency;
 mod layers;
 mod lifecycle;
 mod policies;
+mod prepare;
 mod restart;
 mod world;

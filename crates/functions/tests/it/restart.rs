@@ -104,7 +104,7 @@ async fn code_that_is_lost_fails_its_function_and_nothing_else() {
     let w = w.killed().await;
     assert!(matches!(
         w.functions.resolve(&lost).unwrap().state,
-        State::Failed { .. }
+        State::Failed(_)
     ));
     assert_eq!(
         w.functions.resolve(&function("kept")).unwrap().state,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use functions::{Config, LogFormat};
+use functions::{Config, LogFormat, SnapStart};
 use model::{FunctionRef, Runtime, RuntimeFamily, Version};
 
 use super::LANG_DIR;
@@ -139,12 +139,6 @@ fn reserved(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         ("AWS_LAMBDA_FUNCTION_NAME", function.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", config.memory.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", version.to_string()),
-        (
-            "AWS_LAMBDA_INITIALIZATION_TYPE",
-            facts.initialization.to_owned(),
-        ),
-        ("AWS_LAMBDA_LOG_GROUP_NAME", facts.log_group.to_owned()),
-        ("AWS_LAMBDA_LOG_STREAM_NAME", facts.log_stream.to_owned()),
         ("AWS_ACCESS_KEY_ID", keys.access_key.clone()),
         ("AWS_SECRET_ACCESS_KEY", keys.secret.clone()),
         ("AWS_SESSION_TOKEN", keys.token.clone()),
@@ -156,6 +150,19 @@ fn reserved(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         // The names of the first SDK.
         pairs.push(("AWS_ACCESS_KEY", keys.access_key.clone()));
         pairs.push(("AWS_SECRET_KEY", keys.secret.clone()));
+    }
+    // What is prepared before it is called knows no log stream.  [Lambda guide: environment variables]
+    if **version != Version::Latest && config.snap_start == SnapStart::PublishedVersions {
+        pairs.push(("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start".to_owned()));
+    } else {
+        pairs.extend([
+            (
+                "AWS_LAMBDA_INITIALIZATION_TYPE",
+                facts.initialization.to_owned(),
+            ),
+            ("AWS_LAMBDA_LOG_GROUP_NAME", facts.log_group.to_owned()),
+            ("AWS_LAMBDA_LOG_STREAM_NAME", facts.log_stream.to_owned()),
+        ]);
     }
     // Absent in the text format.
     if config.logging.format == LogFormat::Json {
@@ -178,7 +185,7 @@ fn reserved(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use functions::{Logging, Package, SnapStart, Tracing};
+    use functions::{Logging, Package, Tracing};
     use model::{Architecture, EphemeralStorage, Memory, RoleArn, Timeout};
 
     fn config(runtime: &str) -> Config {
