@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use functions::{Deployed, Failure, Unprepared};
+use model::Exit;
 use sandbox::StartError;
 use tasks::{Progress, WorkError, Worker};
 
@@ -122,11 +123,19 @@ fn failed(error: &StartError) -> Failure {
             format!("The init phase took longer than {} s.", waited.as_secs()),
         ),
         StartError::InitExited { exit, .. } => failure(
-            "FunctionError.RuntimeInitError",
+            match exit {
+                Exit::Extension(..) => "FunctionError.ExtensionInitError",
+                Exit::OutOfMemory => "FunctionError.InitResourceExhausted",
+                Exit::Code(_) | Exit::Signal(_) => "FunctionError.RuntimeInitError",
+            },
             format!("The init phase failed: {}", errors::exit_message(*exit)),
         ),
-        StartError::ExtensionNotLaunched { name, reason, .. } => failure(
-            "FunctionError.ExtensionInitError",
+        StartError::ExtensionNotLaunched { name, reason, kind } => failure(
+            match *kind {
+                "TooManyExtensions" => "FunctionError.TooManyExtensions",
+                "PermissionDenied" => "FunctionError.PermissionDenied",
+                _ => "FunctionError.ExtensionInitError",
+            },
             errors::launch_message(name, reason),
         ),
         StartError::BadEntrypoint { reason, .. } => {
@@ -157,8 +166,6 @@ const REASON_CHARS_MAX: usize = 1_024;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use model::Exit;
-
     #[test]
     fn every_end_of_an_init_phase_has_its_code() {
         let took = Duration::ZERO;
