@@ -12,6 +12,7 @@ use tasks::{Progress, WorkError, Worker};
 
 use crate::Invoke;
 use crate::errors;
+use crate::pool::Purpose;
 use crate::starter::StartFailure;
 
 /// Shortest limit of such an init phase; the function's timeout if that is longer.
@@ -81,9 +82,11 @@ impl Invoke {
 
     async fn try_init(&self, version: &Arc<Deployed>) -> Result<(), Failure> {
         let starter = &self.0.starter;
-        let planned = starter.plan(version).await.map_err(|e| unplanned(&e))?;
+        let pool = self.0.new_pool(version, Purpose::OnDemand);
+        let planned = starter.plan(version, pool.purpose).await;
+        let planned = planned.map_err(|e| unplanned(&e))?;
         let limit = version.config.timeout.duration().max(INIT_LIMIT_MIN);
-        match starter.start(&planned, limit).await {
+        match starter.start(&planned, limit, pool.seat()).await {
             Ok(live) => {
                 starter.stop(live);
                 Ok(())
