@@ -1,13 +1,14 @@
 //! The session keys that functions run with.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use model::{Account, RoleArn};
 use tasks::Ids;
 
+use crate::lineage::Lineage;
+
 /// The keys of one environment.
-#[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
     pub access_key: String,
     pub secret: String,
@@ -16,6 +17,8 @@ pub struct Issued {
     pub role: RoleArn,
     /// Name of the session: the function's name.
     pub session: String,
+    /// Of the call that runs in the environment, or ran last.
+    pub(crate) lineage: Mutex<Lineage>,
 }
 
 /// Keys of the environments that live now; they end with their environment.
@@ -37,6 +40,7 @@ impl SessionKeys {
             account: account.clone(),
             role: role.clone(),
             session: session.to_owned(),
+            lineage: Mutex::default(),
         });
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         keys.insert(issued.access_key.clone(), issued.clone());
@@ -83,6 +87,19 @@ impl KeyGuard {
 impl Drop for KeyGuard {
     fn drop(&mut self) {
         self.revoke();
+    }
+}
+
+impl Issued {
+    /// A call begins.
+    pub(crate) fn begin(&self, lineage: Lineage) {
+        *self.lineage.lock().unwrap_or_else(PoisonError::into_inner) = lineage;
+    }
+
+    /// The chain of calls that the environment is part of.
+    pub(crate) fn lineage(&self) -> Lineage {
+        let lineage = self.lineage.lock().unwrap_or_else(PoisonError::into_inner);
+        lineage.clone()
     }
 }
 

@@ -105,6 +105,9 @@ pub enum Refused {
     /// `Pending`, `Failed`, …
     #[error("the function is in state {state}")]
     NotReady { state: String },
+    /// The function ran too often in one chain of calls.
+    #[error("recursive loop")]
+    Recursive,
     #[error("Rate Exceeded.")]
     Throttled { reason: &'static str },
     /// The host cannot run the function; the message names what to install.

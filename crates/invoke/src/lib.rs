@@ -23,6 +23,7 @@ mod event;
 mod freezer;
 mod handle;
 mod launch;
+mod lineage;
 mod output;
 mod pace;
 mod pool;

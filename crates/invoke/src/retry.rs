@@ -63,6 +63,7 @@ pub(crate) fn verdict(
     match end {
         Ok(outcome) if outcome.function_error.is_none() => Verdict::Done,
         Err(Refused::NotFound { .. }) => Verdict::GiveUp("the function is gone"),
+        Err(Refused::Recursive) => Verdict::GiveUp("RecursiveLoop"),
         _ if age >= policy.age_max => Verdict::GiveUp("EventAgeExceeded"),
         Ok(_) if failures >= policy.retries_max => Verdict::GiveUp("RetriesExhausted"),
         Ok(_) => {

@@ -62,6 +62,7 @@ impl Invoke {
     /// Those of [`Invoke::request_response`].
     pub async fn response_stream(&self, request: Request) -> Result<Streamed, Refused> {
         let resolved = self.ready(&request.function).await?;
+        self.stop_loops(&request)?;
         let admitted = self.0.admit(&resolved, &request.function)?;
         let (inner, limits, clock) = (self.0.clone(), self.0.config.stream, self.0.tasks.clock());
         let (writer, reader) = sandbox::response_stream(limits.bytes_max);

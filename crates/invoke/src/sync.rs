@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use crate::admission::{Permit, Share, Throttle};
 use crate::errors;
 use crate::handle::{Inner, Invoke, Outcome, Refused, Request};
+use crate::lineage::{Lineage, RUNS_MAX};
 use crate::output::EnvironmentLog;
 use crate::pool::{Live, Pool, Purpose};
 use crate::report::{Event, Figures, Level, Lines, Status};
@@ -33,6 +34,7 @@ impl Invoke {
     /// The function did not run: unknown, not active, throttled, or the host cannot run it.
     pub async fn request_response(&self, request: Request) -> Result<Outcome, Refused> {
         let resolved = self.ready(&request.function).await?;
+        self.stop_loops(&request)?;
         let admitted = self.0.admit(&resolved, &request.function)?;
         let inner = self.0.clone();
         let (early, told) = early();
@@ -43,6 +45,31 @@ impl Invoke {
             outcome = run => outcome,
             // Extensions are still at work: what is left goes on unattended.
             Ok(outcome) = told => Ok(outcome),
+        }
+    }
+
+    /// The trace header of a call that the holder of `access_key` makes: if that is an environment, the
+    /// call belongs to the chain of the one that runs there, whatever the caller sent.
+    pub fn inherit(&self, access_key: Option<&str>, trace: Option<&str>) -> Option<String> {
+        match access_key.and_then(|key| self.0.starter.keys.find(key)) {
+            Some(issued) => {
+                let chain = Lineage::of(trace).joined(&issued.lineage());
+                Some(chain.put(trace.unwrap_or_default()))
+            }
+            None => trace.map(str::to_owned),
+        }
+    }
+
+    /// Refuses a function that ran too often in one chain of calls, unless it may.
+    pub(crate) fn stop_loops(&self, request: &Request) -> Result<(), Refused> {
+        let function = &request.function;
+        let runs = Lineage::of(request.trace.as_deref()).runs(&function.unqualified_arn());
+        if runs < RUNS_MAX {
+            return Ok(());
+        }
+        match self.0.functions.describe(function) {
+            Ok(found) if found.allows_recursion => Ok(()),
+            _ => Err(Refused::Recursive),
         }
     }
 
@@ -406,7 +433,9 @@ impl Run<'_> {
 
     /// Has the environment answer, in pieces if that is wanted.
     async fn ask(&self, live: &mut Live, limit: Duration) -> Answer {
-        let call = self.event(limit);
+        let lineage = self.lineage();
+        let call = self.event(limit, &lineage);
+        live.keys.issued.begin(lineage);
         match &self.to {
             None => live.environment.invoke(call, limit).await,
             Some(to) => live.environment.stream(call, limit, to.clone()).await,
@@ -503,7 +532,13 @@ impl Run<'_> {
         }
     }
 
-    fn event(&self, limit: Duration) -> Call {
+    /// The chain of calls with this one.
+    fn lineage(&self) -> Lineage {
+        let before = Lineage::of(self.request.trace.as_deref());
+        before.and(&self.request.function.unqualified_arn())
+    }
+
+    fn event(&self, limit: Duration, lineage: &Lineage) -> Call {
         Call {
             request: self.request.request_id.clone(),
             payload: self.request.payload.clone(),
@@ -512,6 +547,7 @@ impl Run<'_> {
             invoked_arn: self.request.function.to_string(),
             trace: trace_header(
                 self.request.trace.as_deref(),
+                lineage,
                 self.now(),
                 self.inner.tasks.ids(),
             ),
@@ -706,7 +742,7 @@ pub(crate) fn lines(deployed: &Deployed, function: &FunctionRef, purpose: Purpos
 }
 
 /// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`: the caller's root is kept.
-fn trace_header(given: Option<&str>, now: tasks::Time, ids: &Ids) -> String {
+fn trace_header(given: Option<&str>, lineage: &Lineage, now: tasks::Time, ids: &Ids) -> String {
     let field = |name: &str| {
         given.and_then(|text| {
             text.split(';').find_map(|part| {
@@ -722,7 +758,8 @@ fn trace_header(given: Option<&str>, now: tasks::Time, ids: &Ids) -> String {
     let root =
         field("Root").unwrap_or_else(|| format!("1-{:08x}-{}", now.unix_secs(), ids.hex(12)));
     let sampled = field("Sampled").unwrap_or_else(|| "0".to_owned());
-    format!("Root={root};Parent={};Sampled={sampled}", ids.hex(8))
+    let parent = ids.hex(8);
+    format!("Root={root};Parent={parent};Sampled={sampled};Lineage={lineage}")
 }
 
 #[cfg(test)]
@@ -732,14 +769,15 @@ mod tests {
     #[test]
     fn a_trace_keeps_the_root_of_its_caller() {
         let ids = Ids::seeded(1);
+        let chain = Lineage::default().and("arn");
         let now = tasks::Time::from_unix_secs(0x1234_5678);
-        let fresh = trace_header(None, now, &ids);
+        let fresh = trace_header(None, &chain, now, &ids);
         assert!(fresh.starts_with("Root=1-12345678-"), "{fresh}");
-        assert!(fresh.ends_with(";Sampled=0"), "{fresh}");
-        let kept = trace_header(Some("Root=1-aa-bb;Parent=cc;Sampled=1"), now, &ids);
+        assert!(fresh.contains(";Sampled=0;Lineage=1:"), "{fresh}");
+        let kept = trace_header(Some("Root=1-aa-bb;Parent=cc;Sampled=1"), &chain, now, &ids);
         assert!(kept.starts_with("Root=1-aa-bb;Parent="), "{kept}");
-        assert!(kept.ends_with(";Sampled=1"), "{kept}");
-        let hostile = trace_header(Some("Root=1-a\r\nX: y;Sampled=1"), now, &ids);
+        assert!(kept.contains(";Sampled=1;Lineage=1:"), "{kept}");
+        let hostile = trace_header(Some("Root=1-a\r\nX: y;Sampled=1"), &chain, now, &ids);
         assert!(!hostile.contains('\r'), "{hostile}");
     }
 

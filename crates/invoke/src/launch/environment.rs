@@ -233,6 +233,7 @@ mod tests {
             account: function.account.clone(),
             role,
             session: "f".to_owned(),
+            lineage: Default::default(),
         };
         let facts = Facts {
             function: &function,

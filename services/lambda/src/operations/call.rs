@@ -25,7 +25,7 @@ pub(crate) async fn invoke(
         return asked.dry_run(&lambda);
     }
     let (kind, target) = (asked.kind, asked.target.clone());
-    let call = asked.call(&cx, &request)?;
+    let call = asked.call(&lambda, &cx, &request)?;
     if kind == "Event" {
         return accept(&lambda, &call, &target).await;
     }
@@ -47,7 +47,7 @@ pub(crate) async fn invoke_async(
         kind: "Event",
         ..asked
     };
-    accept(&lambda, &event.call(&cx, &request)?, &target).await
+    accept(&lambda, &event.call(&lambda, &cx, &request)?, &target).await
 }
 
 /// What a request to invoke says, apart from the event.
@@ -91,7 +91,12 @@ impl<'a> Asked<'a> {
     }
 
     /// The invocation itself.
-    pub(crate) fn call(self, cx: &Context, request: &RawRequest) -> Result<Request, Fault> {
+    pub(crate) fn call(
+        self,
+        lambda: &Lambda,
+        cx: &Context,
+        request: &RawRequest,
+    ) -> Result<Request, Fault> {
         let header = |name: &str| request.headers.get(name).and_then(|h| h.to_str().ok());
         Ok(Request {
             payload: payload::event(request.body.clone(), self.kind)?,
@@ -105,7 +110,9 @@ impl<'a> Asked<'a> {
                 .map(client_context)
                 .transpose()?,
             cognito_identity: None,
-            trace: header("X-Amzn-Trace-Id").map(str::to_owned),
+            trace: lambda
+                .invoke
+                .inherit(cx.access_key(), header("X-Amzn-Trace-Id")),
             want_log: self.log_type == Some("Tail"),
         })
     }
@@ -151,6 +158,12 @@ pub(crate) fn refused(why: Refused, target: &Target) -> Fault {
         Refused::NotReady { state } => conflict(format!(
             "The operation cannot be performed at this time. The function is currently in the following state: {state}"
         )),
+        Refused::Recursive => Fault::client(
+            "RecursiveInvocationException",
+            400,
+            "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your function's invocation.",
+        )
+        .capital_message(),
         Refused::Throttled { reason } => {
             Fault::client("TooManyRequestsException", 429, "Rate Exceeded.")
                 .with_member("Reason", reason)
