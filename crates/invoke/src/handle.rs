@@ -48,6 +48,8 @@ pub struct InvokeConfig {
     /// An environment that lives for longer gets no more calls, however busy.
     pub lifetime_max: Duration,
     pub network: Network,
+    /// Whether interpreters are kept, for each account and runtime, to be forked into environments.
+    pub templates: bool,
     /// `AWS_ENDPOINT_URL` inside environments; none leaves the variable out.
     pub endpoint_inside: Option<String>,
     pub stream: StreamLimits,
@@ -66,6 +68,7 @@ impl Default for InvokeConfig {
             freeze_after: Duration::from_millis(50),
             lifetime_max: Duration::from_secs(4 * 3_600),
             network: Network::Kiln,
+            templates: true,
             endpoint_inside: None,
             stream: StreamLimits::default(),
         }
@@ -162,6 +165,7 @@ impl Invoke {
             keys: parts.keys,
             tasks: parts.tasks.clone(),
             network: config.network,
+            templates: config.templates,
             endpoint_inside: config.endpoint_inside.clone(),
         };
         let invoke = Invoke(Arc::new(Inner {

@@ -30,6 +30,8 @@ pub(crate) struct Starter {
     pub(crate) keys: SessionKeys,
     pub(crate) tasks: Tasks,
     pub(crate) network: Network,
+    /// Whether interpreters are kept to be forked.
+    pub(crate) templates: bool,
     /// Kiln's own endpoint as seen from inside an environment; becomes `AWS_ENDPOINT_URL`.
     pub(crate) endpoint_inside: Option<String>,
 }
@@ -115,10 +117,10 @@ impl Starter {
             .find(|(name, _)| *name == EXEC_WRAPPER && runtime.family() != RuntimeFamily::Provided)
             .map(|(_, path)| path.clone());
         let has_wrapper = wrapper.is_some();
-        let waiting = found
-            .waiting
-            .as_ref()
-            .filter(|waiting| waiting.serves(&env))
+        let early = found.waiting.as_ref().filter(|early| early.serves(&env));
+        let is_template = early.is_some_and(|early| early.is_template);
+        let early = early
+            .filter(|_| self.templates || !is_template)
             .map(|waiting| {
                 // Accounts do not share processes, not even before a function is in them.
                 Arc::new(sandbox::Waiting {
@@ -128,6 +130,11 @@ impl Starter {
                     mounts: waiting.mounts.clone(),
                 })
             });
+        let (template, waiting) = if is_template {
+            (early, None)
+        } else {
+            (None, early)
+        };
         let argv = wrapper.into_iter().chain(found.argv).collect();
         let mut mounts = vec![Mount {
             host: code,
@@ -143,7 +150,7 @@ impl Starter {
             ephemeral: config.ephemeral,
             network: self.network,
             waiting,
-            template: None,
+            template,
             extensions: Extensions {
                 external: deployed.layers.extensions().to_vec(),
                 function: Arc::new(Function {

@@ -188,6 +188,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "environments get no more calls after it, however busy",
     ),
     setting(
+        "templates",
+        "KILN_TEMPLATES",
+        "true",
+        "keep interpreters to fork Python functions from",
+    ),
+    setting(
         "grace_secs",
         "KILN_GRACE_SECS",
         "10",
@@ -270,6 +276,7 @@ pub(crate) struct Config {
     /// Most that are kept ready.
     pub(crate) pool_sandboxes: usize,
     pub(crate) pool_waiting: usize,
+    pub(crate) templates: bool,
     pub(crate) freeze_after: Duration,
     pub(crate) lifetime: Duration,
     pub(crate) grace: Duration,
@@ -432,6 +439,7 @@ impl Layers {
             idle_keep: self.parse("idle_keep_secs", secs)?,
             pool_sandboxes: self.parse("pool_sandboxes", str::parse)?,
             pool_waiting: self.parse("pool_waiting", str::parse)?,
+            templates: self.parse("templates", str::parse)?,
             freeze_after: self
                 .parse("freeze_after_ms", |t| t.parse().map(Duration::from_millis))?,
             lifetime: self.parse("lifetime_secs", secs)?,

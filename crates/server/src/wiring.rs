@@ -59,6 +59,7 @@ pub(crate) async fn build(
             freeze_after: config.freeze_after,
             lifetime_max: config.lifetime,
             network: config.network,
+            templates: config.templates,
             endpoint_inside: endpoint_inside(config.network, sandbox.as_ref()),
             ..InvokeConfig::default()
         },

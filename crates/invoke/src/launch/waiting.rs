@@ -16,8 +16,13 @@ pub struct Waiting {
     pub env: Vec<(String, String)>,
     /// Without `/var/task` and `/opt`.
     pub mounts: Vec<Mount>,
+    /// It is started once and forked for each function; else a process becomes one function.
+    pub is_template: bool,
     family: RuntimeFamily,
 }
+
+/// The oldest Python that can be forked by Kiln's bootstrap.
+const TEMPLATE_PYTHON: [u32; 2] = [3, 9];
 
 /// Variables that the loader, the C library or an interpreter reads at its own start and never again.
 /// A `*` stands for any rest.
@@ -44,6 +49,7 @@ fn read_by(family: RuntimeFamily) -> (&'static [&'static str], &'static [&'stati
             &["NODE_ENV", "NODE_PATH"],
         ),
         RuntimeFamily::Ruby => (&["RUBY*"], &[]),
+        RuntimeFamily::Python => (&["PYTHON*", "HOME"], &[]),
         _ => (&[], &[]),
     }
 }
@@ -60,10 +66,14 @@ impl Waiting {
         mounts: &[Mount],
     ) -> Option<Waiting> {
         let family = runtime.family();
-        matches!(family, RuntimeFamily::NodeJs | RuntimeFamily::Ruby).then(|| Waiting {
+        let is_template = family == RuntimeFamily::Python
+            && super::version_key(runtime.language_version()) >= TEMPLATE_PYTHON.to_vec();
+        let can_wait = matches!(family, RuntimeFamily::NodeJs | RuntimeFamily::Ruby);
+        (can_wait || is_template).then(|| Waiting {
             argv: argv.to_vec(),
             env: env.into_iter().collect(),
             mounts: mounts.to_vec(),
+            is_template,
             family,
         })
     }
@@ -148,6 +158,30 @@ mod tests {
         let mut without_zone = waiting.env.clone();
         without_zone.retain(|(name, _)| name != "TZ");
         assert!(!waiting.serves(&without_zone));
+    }
+
+    #[test]
+    fn python_is_forked_unless_its_start_differs() {
+        let waiting = waiting("python3.13").unwrap();
+        assert!(waiting.is_template);
+        for (name, value, serves) in [
+            ("ANY", "thing", true),
+            ("PYTHONPATH", "/var/runtime", true),
+            ("PYTHONPATH", "/opt/mine", false),
+            ("PYTHONHASHSEED", "0", false),
+            ("PYTHONUNBUFFERED", "1", false),
+            ("LD_PRELOAD", "/opt/x.so", false),
+            ("TZ", "Europe/Vienna", false),
+        ] {
+            let mut env: BTreeMap<_, _> = waiting.env.iter().cloned().collect();
+            env.insert(name.to_owned(), value.to_owned());
+            let env: Vec<_> = env.into_iter().collect();
+            assert_eq!(waiting.serves(&env), serves, "{name}={value}");
+        }
+        assert_eq!(
+            Waiting::of("python3.8".parse().unwrap(), &[], BTreeMap::new(), &[]),
+            None
+        );
     }
 
     #[test]
