@@ -382,9 +382,20 @@ pub(crate) fn resident(pids: &[u32]) -> u64 {
 
 /// Private memory of some processes in bytes: pages that no other process has.
 pub(crate) fn private(pids: &[u32]) -> u64 {
+    rollup(pids, "Private_")
+}
+
+/// Memory of some processes in bytes, a page that several share split among them: of a whole tree of
+/// processes it is what they take together, where the sum of RSS counts a fork's pages again.
+pub(crate) fn shared_out(pids: &[u32]) -> u64 {
+    rollup(pids, "Pss:")
+}
+
+/// The sum of the lines of `smaps_rollup` that begin so, in bytes.
+fn rollup(pids: &[u32], begin: &str) -> u64 {
     let of = |pid: &u32| -> Option<u64> {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-        let lines = text.lines().filter(|line| line.starts_with("Private_"));
+        let lines = text.lines().filter(|line| line.starts_with(begin));
         let kib = lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
         Some(kib.sum())
     };
