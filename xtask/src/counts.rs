@@ -93,11 +93,11 @@ fn is_pytest_summary(line: &str) -> bool {
     starts_with_number && timed && !text.contains("tests in ")
 }
 
-/// `12 passed, 0 failed, 3 interpreters`: our own runner of the bootstraps.
+/// `12 passed, 0 failed, 3 interpreters`: our own runners of bootstraps and of torture.
 fn is_plain_summary(line: &str) -> bool {
     let mut words = line.split(' ');
     let number = words.next().is_some_and(|word| word.parse::<u64>().is_ok());
-    number && words.next() == Some("passed,") && words.nth(1) == Some("failed,")
+    number && words.next() == Some("passed,") && matches!(words.nth(1), Some("failed," | "failed"))
 }
 
 /// `# pass 12` of the TAP reporter, `ℹ pass 12` of the spec reporter.
@@ -181,6 +181,7 @@ mod tests {
                 (7, 0, 0),
             ),
             ("12 passed, 1 failed, 3 interpreters", (12, 1, 0)),
+            ("11 passed, 0 failed", (11, 0, 0)),
             ("# pass 9", (9, 0, 0)),
             ("ℹ fail 2", (0, 2, 0)),
             ("Ran 5 tests in 0.010s\n\nOK (skipped=1)", (4, 0, 1)),
