@@ -166,7 +166,7 @@ impl Bench {
     /// A server that keeps nothing ready: every environment is made when it is asked for.
     pub(crate) fn bare_kiln(&self) -> Result<Kiln> {
         let kept = self.settings.iter().filter(|key| keeps_ready(key));
-        let off = |setup: Setup, key: &String| setup.with(&variable(key), 0);
+        let off = |setup: Setup, key: &String| setup.with(&variable(key), off(key));
         kept.fold(self.setup(), off).start()
     }
 
@@ -191,6 +191,14 @@ impl Bench {
     pub(crate) fn native(&self) -> Result<Function> {
         let program = self.native_program()?;
         Function::new("provided.al2023", "bootstrap", &[("bootstrap", &program)])
+    }
+}
+
+/// The value that keeps nothing ready.
+fn off(key: &str) -> &'static str {
+    match key {
+        "templates" => "false",
+        _ => "0",
     }
 }
 
