@@ -358,16 +358,18 @@ const METHOD: &str = "
   own figure is the median of its operations. So a busy neighbour hits both sides.
 - A comparison whose control moved by more than 25 % ((p90 − p10) / p50 of its blocks) is measured again, three times at most; the steadiest one is
   shown, and marked `unsteady` if it still moved.
-- The server runs as users run it: release build, sandbox `ns`, signatures checked (`strict`), data on disk. Both sides are asked by the same
-  client: one keep-alive connection for each caller, requests built and signed beforehand, 1 KiB of payload.
+- The server runs as users run it: release build, sandbox `ns`, signatures checked (`strict`), data on disk; but without
+  AWS's caps on calls and on new environments of one function in a second, which would be measured instead. Both sides are asked by the same client: one keep-alive connection for each caller, requests built and signed beforehand, 1 KiB of payload.
 - **Bare HTTP echo**: hyper on tokio's multi-thread runtime, in a process of its own, answering with the request's body.
 - **Minimal mock**: one thread with blocking sockets that takes the call, hands the event to the same bootstrap under the same interpreter, and
   gives the answer back; no sandbox, no signatures, no log, one call at a time.
 - **Start of a static program**: spawn, run and reap of a statically linked executable that prints one word.
-- **Cold start**: wait of the caller for a call that finds no environment, less the wait for a warm one. Nothing is pooled: each is made by
-  changing the function's configuration. The bare interpreter imports every module that the function had loaded when it was asked, and ends.
+- **Cold start**: wait of the caller for a call that finds no environment, less the wait for a warm one. Each is made by changing the
+  function's configuration; *nothing pooled* has sandboxes, waiting processes and templates switched off. The bare interpreter imports every module that the function had loaded when it was asked, and ends.
 - **Calls per second of CPU**: eight connections for two seconds; calls divided by the CPU time of all processes of that side.
 - **Durable creates**: `CreateFunction` with known code, answered after the sync, against `write` of 1 KiB and `fdatasync` in the same folder.
+- **Idle memory**: of server, helper and what is kept ready; a page that several of them share is split among them (PSS). The sum of their RSS, in
+  which each fork counts such pages again, is larger. The peers' figures are RSS.
 - Absolute times are of this machine; only ratios carry over to another.
 ";
 
