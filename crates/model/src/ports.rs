@@ -2,7 +2,14 @@
 //!
 //! A port is a trait that its user sees and its owner implements; `server` joins the two.
 
+mod delivery;
+
 use std::sync::Arc;
+
+pub use delivery::{
+    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, EventHead, NotPosted, Outbox, Parcel,
+    Patience, Posting, Sender, Target, Undelivered,
+};
 
 use crate::{Account, Region};
 
