@@ -13,6 +13,7 @@ mod check;
 mod counts;
 mod coverage;
 mod prerequisites;
+mod rows;
 mod step;
 mod test;
 mod tidy;
@@ -34,6 +35,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   bench [OPTIONS]         ratios against bare controls; writes docs/benchmarks.md (--help for more)
   torture [OPTIONS]       environments killed, secrets hunted, clones compared (--help for more)
   api-coverage [--check]  what is built of AWS's APIs; writes docs/coverage.md
+  rows [--check]          which test shows which row of the specification; writes docs/rows.md
   help                    this text
 ";
 
@@ -67,6 +69,7 @@ fn run(arguments: &[String]) -> Result<bool> {
             bench(&root, &[&torture, rest].concat())
         }
         "api-coverage" => coverage::run(&root, &tidy::metadata(&root)?.target_directory, rest),
+        "rows" => rows::run(&root, rest),
         "help" | "--help" | "-h" => {
             print!("{HELP}");
             Ok(true)

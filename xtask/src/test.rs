@@ -14,10 +14,11 @@ use crate::{coverage, tidy};
 const E2E_WORKERS: &str = "2";
 
 /// In the order in which they run.
-const STEPS: [&str; 12] = [
+const STEPS: [&str; 13] = [
     "tools",
     "fmt",
     "tidy",
+    "rows",
     "clippy",
     "deny",
     "unit tests",
@@ -76,6 +77,7 @@ pub(crate) fn run(root: &Path, options: &Options) -> Result<bool> {
             "tools" => prerequisites::tools(root, &target),
             "fmt" => fmt(root),
             "tidy" => tidy::step(root),
+            "rows" => rows(root),
             "clippy" => clippy(root),
             "deny" => deny(root, &target),
             "unit tests" => unit(root),
@@ -233,6 +235,13 @@ fn api_coverage(root: &Path, target: &Path) -> Outcome {
         return Ok(Done::default());
     }
     Err(anyhow::anyhow!("run `cargo xtask api-coverage` and commit docs/coverage.md").into())
+}
+
+fn rows(root: &Path) -> Outcome {
+    if crate::rows::run(root, &["--check".to_owned()])? {
+        return Ok(Done::default());
+    }
+    Err(anyhow::anyhow!("run `cargo xtask rows` and commit docs/rows.md").into())
 }
 
 fn target_directory(root: &Path) -> Result<PathBuf> {
