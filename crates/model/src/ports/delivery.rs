@@ -121,6 +121,12 @@ pub enum DeadLetterStyle {
     Rule { rule: Arn },
     /// The same of a schedule: `SCHEDULE_ARN` in place of the rule.  [EventBridge Scheduler]
     Schedule { schedule: Arn },
+    /// This body with these attributes: the receiver got another form of the message than a queue does
+    /// (a function, an HTTP endpoint).  [SNS: dead-letter queues]
+    Other {
+        body: Bytes,
+        attributes: Vec<(String, Attribute)>,
+    },
 }
 
 /// Nothing was accepted.
