@@ -2,12 +2,13 @@
 //!
 //! Construction is parsing, fields are private, `Display` and `FromStr` are the exact AWS spelling.
 //! Nothing here does I/O, reads a clock or needs a runtime. Nothing here is serialised: wire shapes
-//! and stored records convert.
+//! and stored records convert. [`policy`] reads JSON because policies are written in it.
 
 mod arn;
 mod function;
 mod names;
 mod outcome;
+pub mod policy;
 pub mod ports;
 mod resources;
 mod runtime;
