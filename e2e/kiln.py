@@ -284,6 +284,25 @@ def clean_environment():
 _count = itertools.count(1)
 
 
+def with_boto3(files, *services):
+    """The files with the installed boto3 beside them, as managed runtimes have it; of botocore's models
+    only those of `services`.
+    """
+    site = Path(boto3.__file__).parent.parent
+    packed = dict(files)
+    for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3"):
+        for path in sorted((site / name).rglob("*")):
+            inside = path.relative_to(site)
+            is_model = inside.parts[:2] == ("botocore", "data") and len(inside.parts) > 3
+            if not path.is_file() or "__pycache__" in inside.parts:
+                continue
+            if is_model and inside.parts[2] not in services:
+                continue
+            packed[str(inside)] = path.read_bytes()
+    packed["six.py"] = (site / "six.py").read_bytes()
+    return packed
+
+
 def unique(prefix="f"):
     return f"{prefix}-{next(_count)}-{uuid.uuid4().hex[:8]}"
 
