@@ -35,6 +35,7 @@ mod scaling;
 mod starter;
 mod streamed;
 mod sync;
+mod target;
 mod unattended;
 
 pub use credentials::{Issued, SessionKeys};
@@ -45,3 +46,4 @@ pub use pool::PoolStatus;
 pub use provisioned::{ProvisionedState, ProvisionedStatus};
 pub use scaling::Rate;
 pub use streamed::{Part, StreamLimits, Streamed};
+pub use target::EventTarget;

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use functions::{Functions, FunctionsConfig};
-use invoke::{Catalog, EventQueue, Invoke, InvokeConfig, Parts, Rate, SessionKeys};
+use invoke::{Catalog, EventQueue, EventTarget, Invoke, InvokeConfig, Parts, Rate, SessionKeys};
 use sandbox::{Network, Sandbox};
 use store::Store;
+use targets::{Deliverer, DurableOutbox, Registry};
 use tasks::Tasks;
 use wire::access::{Credential, Credentials, Principal, Secret};
 use wire::{Access, Mode, Router};
@@ -76,8 +77,16 @@ pub(crate) async fn build(
     let events = EventQueue::new(&store, tasks.clock());
     tasks.add(invoke.drain(events.clone()));
 
+    // Senders get `outbox`; the deliverer is started when every receiver is there.
+    let outbox = DurableOutbox::open(&store, tasks);
+
     // 3. Embedded services.
     let iam = iam::open(&store, tasks).await?;
+
+    // Who receives what the outbox holds, by the service in the ARN.
+    let registry =
+        Registry::default().with("lambda", Arc::new(EventTarget::new(&functions, &events)));
+    tasks.add(Deliverer::new(&outbox, registry, tasks).worker());
 
     // 4. The door.
     let known = Known {

@@ -180,6 +180,18 @@ pub trait Queue: Send + Sync {
     async fn retry(&self, token: &Token, not_before: Time) -> Result<(), StoreError>;
     async fn extend(&self, token: &Token, until: Time) -> Result<(), StoreError>;
     async fn depth(&self, queue: &QueueId) -> Result<Depth, StoreError>;
+
+    /// When the next message of the queue is due or the next lease ends; `None`: it holds none.
+    async fn next(&self, queue: &QueueId) -> Result<Option<Time>, StoreError>;
+
+    /// At most `max` queues that hold messages and whose names start with `prefix`, from behind `after`,
+    /// in an order of the engine's own.
+    async fn queues(
+        &self,
+        prefix: &str,
+        after: Option<&QueueId>,
+        max: usize,
+    ) -> Result<Vec<QueueId>, StoreError>;
 }
 
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -46,6 +46,7 @@ macro_rules! conformance {
                 queue: the_depth_counts_due_delayed_and_leased,
                 queue: a_take_of_nothing_gives_nothing_at_once,
                 queue: queues_do_not_share_messages,
+                queue: queues_that_hold_messages_are_listed_and_say_when,
                 log: entries_are_numbered_and_read_in_order,
                 log: an_expected_tail_that_is_not_the_tail_is_refused,
                 log: a_read_by_time_starts_at_the_first_entry_of_it,

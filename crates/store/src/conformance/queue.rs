@@ -212,3 +212,30 @@ pub async fn queues_do_not_share_messages(store: Store, _: ClockControl) {
         assert_eq!(&taken[0].body[..], name.as_bytes());
     }
 }
+
+pub async fn queues_that_hold_messages_are_listed_and_say_when(store: Store, _: ClockControl) {
+    let named = |name: &str| QueueId(name.to_owned());
+    let soon = now(&store).await + 10 * SECOND;
+    for name in ["x/a", "x/bb", "y/a", "x/c", "x/"] {
+        for at in [soon, soon + SECOND] {
+            let id = named(name);
+            store.queue.put(&id, Bytes::new(), at, None).await.unwrap();
+        }
+    }
+    let mut all = Vec::new();
+    loop {
+        let page = store.queue.queues("x/", all.last(), 2).await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.len() <= 2);
+        all.extend(page);
+    }
+    all.sort();
+    assert_eq!(all, ["x/", "x/a", "x/bb", "x/c"].map(named));
+    let next = |name: &str| {
+        let id = named(name);
+        async move { store.queue.next(&id).await.unwrap() }
+    };
+    assert_eq!(next("x/a").await, Some(soon));
+}

@@ -468,4 +468,48 @@ impl Queue for Shared {
             })?;
         Ok(depth)
     }
+
+    async fn next(&self, queue: &QueueId) -> Result<Option<Time>, StoreError> {
+        // What an earlier process held is due at once.
+        self.end_earlier(&queue.0).await?;
+        self.next_due(&queue.0)
+    }
+
+    async fn queues(
+        &self,
+        prefix: &str,
+        after: Option<&QueueId>,
+        max: usize,
+    ) -> Result<Vec<QueueId>, StoreError> {
+        let view = self.view()?;
+        let mut found = Vec::new();
+        let mut from = after.map_or_else(Vec::new, |queue| behind(&named(&queue.0)));
+        // One step for each queue: the messages between are not read.
+        while found.len() < max {
+            let mut name = None;
+            view.each(Which::QueueDue, &from, LAST_NAME, |key, _| {
+                name = name_of(key);
+                false
+            })?;
+            let Some(name) = name else {
+                break;
+            };
+            from = behind(&named(&name));
+            if name.starts_with(prefix) {
+                found.push(QueueId(name));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Behind every name: lengths are far below.
+const LAST_NAME: &[u8] = &[0xff; 3];
+
+/// The name in front of a key.
+fn name_of(key: &[u8]) -> Option<String> {
+    let (length, rest) = key.split_at_checked(2)?;
+    let length = usize::from(u16::from_be_bytes(length.try_into().ok()?));
+    let name = rest.get(..length)?;
+    Some(String::from_utf8_lossy(name).into_owned())
 }

@@ -5,3 +5,4 @@
 mod crashes;
 mod data_dir;
 mod engines;
+mod lanes;

@@ -1,0 +1,364 @@
+//! Lanes: a queue for each receiver of messages, emptied so that none waits for another.
+//!
+//! ```text
+//!   put ─▶ lane a ▒▒▒▒▒▒▒▒▒▒ ─┐
+//!   put ─▶ lane b ▒           ├─▶ turn by turn, as many at once as remain free ─▶ Handler
+//!   put ─▶ lane c ▒▒▒         ┘
+//! ```
+//!
+//! In memory are a few words for each lane and the messages that are handled just now, whatever waits.
+
+mod state;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tasks::{Progress, Tasks, Time, WorkError, Worker};
+use tokio::sync::Notify;
+
+use crate::{Leased, MsgId, Queue, QueueId, Store, StoreError, Token};
+use state::State;
+
+/// Lanes that are asked for messages at once; their takes share a commit.
+const TAKES_MAX: usize = 32;
+/// Names of lanes that one look at the store gives.
+const LISTED_MAX: usize = 1_000;
+/// Lanes in memory; what lies in others is found when some of these are empty.
+const LANES_MAX: usize = 100_000;
+/// Bytes of a lane's name.
+const NAME_BYTES_MAX: usize = 400;
+/// How often the lease of a message that is handled is renewed, and for how long.
+const RENEW: Duration = Duration::from_secs(10);
+const RENEWED: Duration = Duration::from_secs(30);
+/// How often lanes that did not fit into memory are looked for.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// How much is handled at once.
+#[derive(Debug, Clone, Copy)]
+pub struct LanesConfig {
+    /// Messages. One lane alone gets half of them, so that others find room.
+    pub handled_max: usize,
+    /// Bytes of their bodies, above which no more are taken.
+    pub bytes_max: usize,
+}
+
+/// Handles messages.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Brings one message on its way. It may come again: after a crash, or when the store failed.
+    ///
+    /// # Errors
+    /// The store failed; the message comes again when its lease ends.
+    async fn handle(&self, message: &Leased) -> Result<Next, StoreError>;
+}
+
+/// What becomes of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    Done,
+    /// It comes again then, its attempt counted.
+    At(Time),
+    /// Another message takes its place, with no attempts.
+    Changed {
+        body: Bytes,
+        at: Time,
+    },
+}
+
+/// How full it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Lanes that are known to hold messages.
+    pub lanes: usize,
+    /// Messages that are handled just now.
+    pub handled: usize,
+}
+
+/// Queues whose names begin alike. Clones are the same lanes.
+#[derive(Clone)]
+pub struct Lanes(Arc<Inner>);
+
+struct Inner {
+    queue: Arc<dyn Queue>,
+    prefix: &'static str,
+    tasks: Tasks,
+    state: Mutex<State>,
+    bell: Notify,
+}
+
+impl Lanes {
+    /// The queues of `store` whose names begin with `prefix`.
+    pub fn new(store: &Store, tasks: &Tasks, prefix: &'static str) -> Lanes {
+        Lanes(Arc::new(Inner {
+            queue: store.queue.clone(),
+            prefix,
+            tasks: tasks.clone(),
+            state: Mutex::default(),
+            bell: Notify::new(),
+        }))
+    }
+
+    /// Puts a message into a lane; see [`Queue::put`].
+    ///
+    /// # Errors
+    /// Those of the store; a lane's name is at most 400 bytes.
+    pub async fn put(
+        &self,
+        lane: &str,
+        body: Bytes,
+        not_before: Time,
+        dedup: Option<&str>,
+    ) -> Result<MsgId, StoreError> {
+        if lane.len() > NAME_BYTES_MAX {
+            return Err(StoreError::TooLarge {
+                what: "lane",
+                size: lane.len(),
+                max: NAME_BYTES_MAX,
+            });
+        }
+        let id = self.0.id(lane);
+        let id = self.0.queue.put(&id, body, not_before, dedup).await?;
+        self.0.look_at(lane, not_before);
+        Ok(id)
+    }
+
+    /// The worker that empties the lanes. There is at most one.
+    pub fn drain(&self, handler: Arc<dyn Handler>, config: LanesConfig) -> impl Worker + use<> {
+        self.0.state().set_limits(config);
+        Drain {
+            inner: self.0.clone(),
+            handler,
+            is_listed: false,
+        }
+    }
+
+    pub fn tally(&self) -> Tally {
+        self.0.state().tally()
+    }
+}
+
+impl Inner {
+    fn id(&self, lane: &str) -> QueueId {
+        QueueId([self.prefix, lane].concat())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now(&self) -> Time {
+        self.tasks.clock().now()
+    }
+
+    fn look_at(&self, lane: &str, at: Time) {
+        let now = self.now();
+        self.state().look_at(lane, at, now);
+        self.bell.notify_one();
+    }
+
+    /// Finds the lanes that hold messages.
+    async fn list(&self) -> Result<(), StoreError> {
+        self.state().overflowed = false;
+        let mut after = None;
+        loop {
+            let found = self.queue.queues(self.prefix, after.as_ref(), LISTED_MAX);
+            let found = found.await?;
+            let now = self.now();
+            let mut state = self.state();
+            for queue in &found {
+                state.look_at(
+                    queue.0.strip_prefix(self.prefix).unwrap_or_default(),
+                    now,
+                    now,
+                );
+            }
+            match found.last() {
+                Some(last) if !state.overflowed => after = Some(last.clone()),
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// Takes from one lane, and says whether it may hold more that is due, or when.
+    async fn take(
+        &self,
+        lane: &str,
+        max: usize,
+    ) -> Result<(Vec<Leased>, Option<Time>), StoreError> {
+        let id = self.id(lane);
+        let taken = self.queue.take(&id, max, Duration::ZERO).await?;
+        let next = match taken.len() < max {
+            true => self.queue.next(&id).await?,
+            false => Some(Time::EPOCH),
+        };
+        Ok((taken, next))
+    }
+}
+
+struct Drain {
+    inner: Arc<Inner>,
+    handler: Arc<dyn Handler>,
+    is_listed: bool,
+}
+
+#[async_trait]
+impl Worker for Drain {
+    fn name(&self) -> String {
+        self.inner.prefix.to_owned()
+    }
+
+    async fn wait(&mut self) {
+        if !self.is_listed {
+            return;
+        }
+        loop {
+            let mut rung = std::pin::pin!(self.inner.bell.notified());
+            rung.as_mut().enable();
+            let now = self.inner.now();
+            let next = self.inner.state().next_turn(now);
+            let sleep = match next {
+                Some(at) if at <= now => return,
+                Some(at) => at.since(now).min(LOOK),
+                None => LOOK,
+            };
+            tokio::select! {
+                () = rung => {}
+                () = self.inner.tasks.clock().sleep(sleep) => {
+                    if self.inner.state().overflowed {
+                        self.is_listed = false;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn work(&mut self) -> Result<Progress, WorkError> {
+        if !self.is_listed {
+            self.inner.list().await?;
+            self.is_listed = true;
+        }
+        let turns = self.inner.state().turns(self.inner.now());
+        let takes = turns.iter().map(|(lane, max)| self.inner.take(lane, *max));
+        let mut failed = None;
+        for ((lane, max), taken) in turns.iter().zip(join_all(takes).await) {
+            match taken {
+                Ok((messages, next)) => self.begin(lane, *max, messages, next),
+                Err(error) => {
+                    // The worker waits before it asks again.
+                    let now = self.inner.now();
+                    let mut state = self.inner.state();
+                    state.took(lane, *max, 0, Some(now), now);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) => Err(error.into()),
+            None => Ok(Progress::More),
+        }
+    }
+}
+
+impl Drain {
+    /// Starts the handling of what was taken.
+    fn begin(&self, lane: &str, max: usize, messages: Vec<Leased>, next: Option<Time>) {
+        let now = self.inner.now();
+        let mut state = self.inner.state();
+        let mut begun = Vec::with_capacity(messages.len());
+        for message in messages {
+            let token = Arc::new(Mutex::new(message.token.clone()));
+            // A lease that ended too early gave it out again: whoever handles it goes on.
+            if state.begin(lane, &message, &token) {
+                begun.push((message, token));
+            }
+        }
+        state.took(lane, max, begun.len(), next, now);
+        drop(state);
+        for (message, token) in begun {
+            let one = One {
+                inner: self.inner.clone(),
+                lane: lane.to_owned(),
+                message,
+                token,
+            };
+            let handler = self.handler.clone();
+            let tasks = self.inner.tasks.clone();
+            tasks.spawn("message of a lane", async move { one.run(handler).await });
+        }
+    }
+}
+
+/// One message that is handled.
+struct One {
+    inner: Arc<Inner>,
+    lane: String,
+    message: Leased,
+    token: Arc<Mutex<Token>>,
+}
+
+impl One {
+    async fn run(self, handler: Arc<dyn Handler>) {
+        if let Err(error) = self.handled(handler).await {
+            let message = &self.message.id.0;
+            tracing::warn!(lane = self.lane, message, %error, "message comes again");
+        }
+        // Dropping it makes room for the next.
+    }
+
+    async fn handled(&self, handler: Arc<dyn Handler>) -> Result<(), StoreError> {
+        let next = {
+            let mut work = handler.handle(&self.message);
+            loop {
+                tokio::select! {
+                    biased;
+                    next = &mut work => break next?,
+                    () = self.inner.tasks.clock().sleep(RENEW) => self.renew().await,
+                }
+            }
+        };
+        let queue = &self.inner.queue;
+        match next {
+            Next::Done => queue.ack(&self.token()).await,
+            Next::At(at) => {
+                queue.retry(&self.token(), at).await?;
+                self.inner.look_at(&self.lane, at);
+                Ok(())
+            }
+            Next::Changed { body, at } => {
+                // First the new one: a crash in between repeats a message and loses none.
+                let id = self.inner.id(&self.lane);
+                queue.put(&id, body, at, None).await?;
+                queue.ack(&self.token()).await?;
+                self.inner.look_at(&self.lane, at);
+                Ok(())
+            }
+        }
+    }
+
+    fn token(&self) -> Token {
+        self.token
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    async fn renew(&self) {
+        let until = self.inner.now() + RENEWED;
+        if let Err(error) = self.inner.queue.extend(&self.token(), until).await {
+            // What runs cannot be taken back. At worst it runs twice, which is allowed.
+            let message = &self.message.id.0;
+            tracing::warn!(lane = self.lane, message, %error, "lease not renewed");
+        }
+    }
+}
+
+impl Drop for One {
+    fn drop(&mut self) {
+        self.inner.state().end(&self.lane, &self.message);
+        self.inner.bell.notify_one();
+    }
+}

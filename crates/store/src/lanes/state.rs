@@ -1,0 +1,252 @@
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tasks::Time;
+
+use super::{LANES_MAX, LanesConfig, TAKES_MAX, Tally};
+use crate::{Leased, Token};
+
+/// Messages that one lane gives in one turn.
+const TURN_MAX: usize = 64;
+
+/// Whose turn it is. Pure.
+#[derive(Default)]
+pub(super) struct State {
+    lanes: HashMap<Arc<str>, Lane>,
+    /// Lanes to ask for messages, each at most once.
+    ready: VecDeque<Arc<str>>,
+    /// Lanes to ask later.
+    later: BTreeSet<(Time, Arc<str>)>,
+    /// Lanes that have their share; they are ready when a message ends.
+    full: Vec<Arc<str>>,
+    /// Messages that are handled: the proof of each, which may be replaced.
+    held: HashMap<(Arc<str>, String), Arc<Mutex<Token>>>,
+    /// Messages that are handled or asked for.
+    handled: usize,
+    bytes: usize,
+    limits: Limits,
+    /// Some lanes found no place.
+    pub(super) overflowed: bool,
+}
+
+#[derive(Default)]
+struct Limits {
+    handled_max: usize,
+    bytes_max: usize,
+}
+
+struct Lane {
+    handled: usize,
+    place: Place,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing is known to be in it.
+    None,
+    Ready,
+    Later(Time),
+    Full,
+    /// It is asked just now; afterwards again if something came.
+    Asked {
+        again: Option<Time>,
+    },
+}
+
+impl State {
+    pub(super) fn set_limits(&mut self, config: LanesConfig) {
+        self.limits = Limits {
+            handled_max: config.handled_max,
+            bytes_max: config.bytes_max,
+        };
+    }
+
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            lanes: self.lanes.len(),
+            handled: self.handled,
+        }
+    }
+
+    /// Something may be due in this lane at `at`.
+    pub(super) fn look_at(&mut self, lane: &str, at: Time, now: Time) {
+        let name = match self.lanes.get_key_value(lane) {
+            Some((name, _)) => name.clone(),
+            None if self.lanes.len() >= LANES_MAX => {
+                self.overflowed = true;
+                return;
+            }
+            None => {
+                let name: Arc<str> = lane.into();
+                let fresh = Lane {
+                    handled: 0,
+                    place: Place::None,
+                };
+                self.lanes.insert(name.clone(), fresh);
+                name
+            }
+        };
+        let Some(lane) = self.lanes.get_mut(&name) else {
+            return;
+        };
+        match lane.place {
+            Place::Ready | Place::Full => return,
+            Place::Asked { again } => {
+                let again = Some(again.map_or(at, |known| known.min(at)));
+                lane.place = Place::Asked { again };
+                return;
+            }
+            Place::Later(known) if known <= at => return,
+            Place::Later(known) => drop(self.later.remove(&(known, name.clone()))),
+            Place::None => {}
+        }
+        if at <= now {
+            lane.place = Place::Ready;
+            self.ready.push_back(name);
+        } else {
+            lane.place = Place::Later(at);
+            self.later.insert((at, name));
+        }
+    }
+
+    fn free(&self) -> usize {
+        match self.bytes < self.limits.bytes_max {
+            true => self.limits.handled_max.saturating_sub(self.handled),
+            false => 0,
+        }
+    }
+
+    /// When there is something to ask for, if there is room.
+    pub(super) fn next_turn(&self, now: Time) -> Option<Time> {
+        if self.free() == 0 {
+            return None;
+        }
+        match self.ready.is_empty() {
+            false => Some(now),
+            true => self.later.first().map(|(at, _)| *at),
+        }
+    }
+
+    /// The lanes to ask now, and for how many messages each.
+    ///
+    /// A lane may hold as many as remain free: one alone gets half, the next a half of the rest; so there
+    /// is always room for a lane that holds none.
+    pub(super) fn turns(&mut self, now: Time) -> Vec<(Arc<str>, usize)> {
+        while let Some((at, _)) = self.later.first()
+            && *at <= now
+        {
+            if let Some((_, name)) = self.later.pop_first() {
+                self.place(&name, Place::Ready);
+                self.ready.push_back(name);
+            }
+        }
+        let mut turns = Vec::new();
+        while turns.len() < TAKES_MAX && self.free() > 0 {
+            let Some(name) = self.ready.pop_front() else {
+                break;
+            };
+            let free = self.free();
+            let Some(lane) = self.lanes.get_mut(&name) else {
+                continue;
+            };
+            if lane.handled >= free {
+                lane.place = Place::Full;
+                self.full.push(name);
+                continue;
+            }
+            let count = ((free - lane.handled) / 2).clamp(1, TURN_MAX);
+            lane.place = Place::Asked { again: None };
+            lane.handled += count;
+            self.handled += count;
+            turns.push((name, count));
+        }
+        turns
+    }
+
+    fn place(&mut self, name: &str, place: Place) {
+        if let Some(lane) = self.lanes.get_mut(name) {
+            lane.place = place;
+        }
+    }
+
+    /// A lane that was asked for `asked` gave `given`, and has more at `next`.
+    pub(super) fn took(
+        &mut self,
+        name: &str,
+        asked: usize,
+        given: usize,
+        next: Option<Time>,
+        now: Time,
+    ) {
+        let spare = asked.saturating_sub(given);
+        self.handled = self.handled.saturating_sub(spare);
+        let Some(lane) = self.lanes.get_mut(name) else {
+            return;
+        };
+        lane.handled = lane.handled.saturating_sub(spare);
+        let again = match lane.place {
+            Place::Asked { again } => again,
+            _ => None,
+        };
+        lane.place = Place::None;
+        if spare > 0 {
+            self.wake_full();
+        }
+        let next = [next, again].into_iter().flatten().min();
+        match next {
+            Some(at) => self.look_at(name, at, now),
+            None => self.forget(name),
+        }
+    }
+
+    /// Notes that a message is handled now. False: it is already, and goes on with the new proof.
+    pub(super) fn begin(
+        &mut self,
+        lane: &str,
+        message: &Leased,
+        token: &Arc<Mutex<Token>>,
+    ) -> bool {
+        let Some((name, _)) = self.lanes.get_key_value(lane) else {
+            return false;
+        };
+        let key = (name.clone(), message.id.0.clone());
+        if let Some(known) = self.held.get(&key) {
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = message.token.clone();
+            return false;
+        }
+        self.held.insert(key, token.clone());
+        self.bytes += message.body.len();
+        true
+    }
+
+    /// A message was handled.
+    pub(super) fn end(&mut self, lane: &str, message: &Leased) {
+        self.handled = self.handled.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(message.body.len());
+        let Some((name, _)) = self.lanes.get_key_value(lane) else {
+            return;
+        };
+        let name = name.clone();
+        self.held.remove(&(name.clone(), message.id.0.clone()));
+        if let Some(lane) = self.lanes.get_mut(&name) {
+            lane.handled = lane.handled.saturating_sub(1);
+        }
+        self.wake_full();
+        self.forget(&name);
+    }
+
+    /// Lanes that had their share may be asked again.
+    fn wake_full(&mut self) {
+        for name in std::mem::take(&mut self.full) {
+            self.place(&name, Place::Ready);
+            self.ready.push_back(name);
+        }
+    }
+
+    fn forget(&mut self, name: &str) {
+        let idle = |lane: &Lane| lane.handled == 0 && lane.place == Place::None;
+        if self.lanes.get(name).is_some_and(idle) {
+            self.lanes.remove(name);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use model::ports::{NotPosted, Outbox, Posting};
+use store::{Lanes, Store};
+use tasks::Tasks;
+
+use crate::stored;
+
+/// Postings of one call.
+const POSTINGS_MAX: usize = 10_000;
+/// Postings that are written at once; they share commits.
+const WRITTEN_MAX: usize = 256;
+/// Characters of a parcel's id.
+const ID_MAX: usize = 128;
+/// Bytes of a body: the longest of an asynchronous event, with room for a record around it.
+const BODY_BYTES_MAX: usize = (1 << 20) + (256 << 10);
+
+/// The outbox in the store: a lane for each receiver. Clones are the same.
+#[derive(Clone)]
+pub struct DurableOutbox {
+    pub(crate) lanes: Lanes,
+    tasks: Tasks,
+}
+
+impl DurableOutbox {
+    pub fn open(store: &Store, tasks: &Tasks) -> DurableOutbox {
+        DurableOutbox {
+            lanes: Lanes::new(store, tasks, "outbox/"),
+            tasks: tasks.clone(),
+        }
+    }
+
+    /// A dead letter may go to the receiver that had refused it: it is no repetition.
+    pub(crate) async fn post_dead_letter(&self, posting: &Posting) -> Result<(), NotPosted> {
+        let dedup = format!("dead letter {}", posting.parcel.id);
+        self.write(posting, &dedup).await
+    }
+
+    async fn write(&self, posting: &Posting, dedup: &str) -> Result<(), NotPosted> {
+        let parcel = &posting.parcel;
+        if parcel.id.is_empty() || parcel.id.chars().count() > ID_MAX {
+            return Err(NotPosted(format!("an id has 1 to {ID_MAX} characters")));
+        }
+        if parcel.body.len() > BODY_BYTES_MAX {
+            let size = parcel.body.len();
+            return Err(NotPosted(format!(
+                "a body of {size} bytes is over the limit of {BODY_BYTES_MAX}"
+            )));
+        }
+        let bytes = stored::encode(posting).map_err(|error| NotPosted(error.to_string()))?;
+        let (lane, now) = (parcel.to.to_string(), self.tasks.clock().now());
+        // The lane is the receiver: the id alone tells parcels of one receiver apart.
+        self.lanes
+            .put(&lane, bytes, now, Some(dedup))
+            .await
+            .map(drop)
+            .map_err(|error| NotPosted(error.to_string()))
+    }
+}
+
+#[async_trait]
+impl Outbox for DurableOutbox {
+    async fn post(&self, postings: Vec<Posting>) -> Result<(), NotPosted> {
+        if postings.len() > POSTINGS_MAX {
+            let count = postings.len();
+            return Err(NotPosted(format!(
+                "{count} postings are over the limit of {POSTINGS_MAX}"
+            )));
+        }
+        for some in postings.chunks(WRITTEN_MAX) {
+            let writes = some
+                .iter()
+                .map(|posting| self.write(posting, &posting.parcel.id));
+            try_join_all(writes).await?;
+        }
+        Ok(())
+    }
+}
