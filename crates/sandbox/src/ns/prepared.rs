@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use model::Exit;
+use rustix::process::Signal;
 use tasks::Tasks;
 use tokio::sync::oneshot;
 
@@ -43,7 +46,12 @@ impl Failed {
     pub(super) fn into_error(self) -> StartError {
         match self {
             Failed::Start(error) => error,
-            other => backend(other),
+            // Its first process is the function's too: the end of both is the end of init.
+            Failed::Killed => StartError::InitExited {
+                exit: Exit::Signal(Signal::KILL.as_raw()),
+                took: Duration::ZERO,
+            },
+            Failed::HelperDied => backend(self),
         }
     }
 
@@ -409,3 +417,25 @@ impl Prepared {
 
 /// As much as a pipe holds.
 const FORGOTTEN_READS_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_killed_first_process_is_the_end_of_init_and_no_fault_of_the_platform() {
+        let killed = Failed::Killed.into_error();
+        assert!(
+            matches!(
+                killed,
+                StartError::InitExited {
+                    exit: Exit::Signal(9),
+                    ..
+                }
+            ),
+            "{killed}"
+        );
+        let died = Failed::HelperDied.into_error();
+        assert!(matches!(died, StartError::Backend(_)), "{died}");
+    }
+}
