@@ -1,0 +1,114 @@
+//! Lease: the newest idle environment that lives, or a new one.
+
+use std::time::Duration;
+
+use super::run::Run;
+use super::{init_failure, refused, throttled};
+use crate::admission::Throttle;
+use crate::handle::Refused;
+use crate::pool::Live;
+use crate::report::{Event, Status};
+use crate::starter::{Planned, StartFailure};
+
+/// Longest init phase outside of an invocation.  [Lambda guide: runtime environment]
+const INIT_LIMIT: Duration = Duration::from_secs(10);
+/// Idle environments found dead before a lease gives up on them and starts a new one.
+const DEAD_IDLE_MAX: usize = 16;
+
+/// What a lease gives: an environment, or the end of an invocation that could not start one.
+pub(super) enum Leased {
+    Ready(Live),
+    /// The init phase failed outside; it is done again inside the invocation.
+    InitAgain(Planned),
+}
+
+impl Run<'_> {
+    pub(super) async fn lease(&self) -> Result<Leased, Refused> {
+        for _ in 0..DEAD_IDLE_MAX {
+            let Some(mut live) = self.pool.take_idle() else {
+                break;
+            };
+            if self.inner.is_alive(&mut live).await {
+                return Ok(Leased::Ready(live));
+            }
+            self.discard(live);
+        }
+        // A start that must wait for its turn takes an environment that becomes idle meanwhile.
+        loop {
+            tokio::select! {
+                biased;
+                permit = self.inner.starts.acquire() => {
+                    let _permit = permit.map_err(|e| Refused::Internal { detail: e.to_string() })?;
+                    return self.start().await;
+                }
+                () = self.pool.freed() => {
+                    if let Some(mut live) = self.pool.take_idle() {
+                        if self.inner.is_alive(&mut live).await {
+                            return Ok(Leased::Ready(live));
+                        }
+                        self.discard(live);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn start(&self) -> Result<Leased, Refused> {
+        if self.inner.is_shut() {
+            let detail = "the server is going down".to_owned();
+            return Err(Refused::Internal { detail });
+        }
+        if !self.inner.make_room() {
+            return Err(throttled(Throttle::Concurrency));
+        }
+        if !self.pool.gate.may_start(self.inner.uptime()) {
+            return Err(throttled(self.share.rate_throttle()));
+        }
+        let seat = self.pool.seat();
+        let planned = self
+            .inner
+            .starter
+            .plan(&self.pool.deployed, self.pool.purpose)
+            .await
+            .map_err(refused)?;
+        let log = &planned.log;
+        let region = &self.request.function.region;
+        let runtime = self.pool.deployed.config.runtime;
+        let version = runtime.map(|r| (r.version_label(), r.version_arn(region)));
+        self.push(log, Event::InitStart(version));
+        match self.inner.starter.start(&planned, INIT_LIMIT, seat).await {
+            Ok(live) => {
+                self.pool.watch_log(&live.log);
+                let (took, phase, status) =
+                    (live.init.unwrap_or_default(), "init", Status::Success);
+                self.push(log, Event::InitRuntimeDone(status));
+                self.push(
+                    log,
+                    Event::InitReport {
+                        took,
+                        phase,
+                        status,
+                    },
+                );
+                Ok(Leased::Ready(live))
+            }
+            Err(error) => {
+                let Some((took, status)) = init_failure(&error) else {
+                    self.inner.starter.abandon(&planned);
+                    return Err(refused(StartFailure::Sandbox(error)));
+                };
+                let phase = "init";
+                self.push(log, Event::InitRuntimeDone(status));
+                self.push(
+                    log,
+                    Event::InitReport {
+                        took,
+                        phase,
+                        status,
+                    },
+                );
+                Ok(Leased::InitAgain(planned))
+            }
+        }
+    }
+}
