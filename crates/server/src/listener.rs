@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use wire::{CallInfo, Router};
 
 /// Open connections; more wait in the kernel's queue.
-const CONNECTIONS_MAX: usize = 10_000;
+pub(crate) const CONNECTIONS_MAX: usize = 10_000;
 /// A request head must be complete within it.
 const HEAD_LIMIT: Duration = Duration::from_secs(20);
 /// Longest pause within a request body.
@@ -40,11 +40,16 @@ const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Pause after the kernel refused a connection (no descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` until shutdown is asked for, then lets open requests end.
-pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>, tasks: Tasks) {
+/// Serves `router`, to at most `connections_max` clients at once, until shutdown is asked for, then lets open requests end.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Arc<Router>,
+    connections_max: usize,
+    tasks: Tasks,
+) {
     let mut stop = tasks.stop();
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let places = Arc::new(Semaphore::new(connections_max));
     let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
     let one = Arc::new(server().http1_only());
     let two = Arc::new(server().http2_only());
@@ -264,7 +269,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Arc::new(Router::new(Access::new(Mode::Off, Arc::new(Nobody))));
-        tasks.spawn("listener", serve(listener, router, tasks.clone()));
+        let served = serve(listener, router, CONNECTIONS_MAX, tasks.clone());
+        tasks.spawn("listener", served);
         (address, tasks, control)
     }
 

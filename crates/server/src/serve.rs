@@ -10,8 +10,8 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
 use crate::config::Config;
-use crate::listener;
 use crate::wiring::{self, App};
+use crate::{files, listener};
 
 /// A server that answers.
 pub(crate) struct Running {
@@ -34,14 +34,21 @@ impl Running {
             )
         })?;
         let address = listener.local_addr()?;
-        let app = wiring::build(config, address, &tasks).await?;
+        // Before the sandbox: its helper inherits the limit.
+        let files = files::shares(config.environments_max);
+        let app = wiring::build(config, files.environments, address, &tasks).await?;
         // Written last and renamed into place: who reads it can call at once.
         let file = config.data.join("endpoint");
         let fresh = config.data.join("endpoint.new");
         std::fs::write(&fresh, format!("http://{address}\n"))?;
         std::fs::rename(&fresh, &file)?;
         let (last_answered, answered) = oneshot::channel();
-        let work = listener::serve(listener, app.router.clone(), tasks.clone());
+        let work = listener::serve(
+            listener,
+            app.router.clone(),
+            files.connections,
+            tasks.clone(),
+        );
         tasks.spawn("listener", async move {
             work.await;
             let _ = last_answered.send(()); // nobody waits if the process is not stopping in order

@@ -25,9 +25,10 @@ pub(crate) struct App {
     pub(crate) store: Store,
 }
 
-/// Makes the whole. `endpoint` is where the API listens.
+/// Makes the whole. `endpoint` is where the API listens; at most `environments_max` live at once.
 pub(crate) async fn build(
     config: &Config,
+    environments_max: usize,
     endpoint: SocketAddr,
     tasks: &Tasks,
 ) -> anyhow::Result<App> {
@@ -54,7 +55,7 @@ pub(crate) async fn build(
             unreserved_min: config.unreserved_min,
             scaling: Rate::new(config.scaling_per_10s, Duration::from_secs(10)),
             calls_per_unit: config.calls_per_unit,
-            environments_max: config.environments_max,
+            environments_max,
             idle_keep: config.idle_keep,
             stream: config.stream,
             freeze_after: config.freeze_after,

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,8 @@ use crate::sink::Sink;
 const SPACE: Space = Space("logs");
 /// Journals kept open; beyond that, those that nobody uses are closed.
 const JOURNALS_MAX: usize = 1_024;
+/// Files of log groups that stay open between two writes.
+const FILES_MAX: usize = 256;
 /// Searches that read files at the same time.
 const SEARCHES_MAX: usize = 8;
 /// Tries of a change that others come before.
@@ -31,6 +33,8 @@ pub struct Engine {
     pub(crate) sink: Sink,
     root: PathBuf,
     journals: Mutex<HashMap<u64, Arc<Journal>>>,
+    /// Groups whose file may be open, the first to be closed first.
+    open: Mutex<VecDeque<u64>>,
     /// What streams did since their records were saved, by stream id.
     activity: Mutex<HashMap<u64, Recent>>,
     searches: tokio::sync::Semaphore,
@@ -64,6 +68,7 @@ impl Engine {
             sink: Sink::default(),
             root: root.to_owned(),
             journals: Mutex::default(),
+            open: Mutex::default(),
             activity: Mutex::default(),
             searches: tokio::sync::Semaphore::new(SEARCHES_MAX),
         }
@@ -249,6 +254,22 @@ impl Engine {
         journal.clone()
     }
 
+    /// Notes that the file of `group` will be open; gives the journal whose file is to be closed.
+    fn opens(&self, group: u64) -> Option<Arc<Journal>> {
+        let mut open = lock(&self.open);
+        if open.contains(&group) {
+            return None;
+        }
+        open.push_back(group);
+        let surplus = if open.len() > FILES_MAX {
+            open.pop_front()
+        } else {
+            None
+        };
+        drop(open);
+        lock(&self.journals).get(&surplus?).cloned()
+    }
+
     /// Writes lines of one stream; durable when it returns.
     pub(crate) async fn put(
         &self,
@@ -289,8 +310,11 @@ impl Engine {
                 recent.activity = recent.activity.join(done);
             }
         }
-        let writer = journal.clone();
+        let (writer, surplus) = (journal.clone(), self.opens(group));
         let append = move || {
+            if let Some(surplus) = surplus {
+                surplus.close();
+            }
             let mut frames = Vec::new();
             let mut span = Span::EMPTY;
             for part in &parts {

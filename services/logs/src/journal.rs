@@ -228,6 +228,12 @@ impl Journal {
         }
     }
 
+    /// Closes the growing file until the next append.
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.open = None;
+    }
+
     /// Ends the growing segment. The caller has saved the spans of the streams in it.
     pub(crate) fn seal(&self) -> Result<(), JournalError> {
         let mut state = self.loaded()?;

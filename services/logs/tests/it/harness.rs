@@ -147,6 +147,14 @@ impl Logs {
     }
 
     /// Files of all segments.
+    /// Files of the segments that this process holds open.
+    pub(crate) fn open_segments(&self) -> usize {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let paths = open.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+        let folder = self.dir.path().canonicalize().unwrap().join("logs");
+        paths.filter(|path| path.starts_with(&folder)).count()
+    }
+
     pub(crate) fn segments(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.dir.path().join("logs")];

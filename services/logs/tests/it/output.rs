@@ -112,3 +112,20 @@ async fn output_outlives_a_clean_end() {
         .await;
     assert_eq!(messages(&got), ["a\n", "b\n"]);
 }
+
+#[tokio::test]
+async fn files_of_many_groups_do_not_all_stay_open() {
+    let logs = Logs::new().await;
+    let group = |n| format!("/aws/lambda/f{n}");
+    for round in ["first", "second"] {
+        for n in 0..400 {
+            logs.print(&group(n), STREAM, &[round]);
+        }
+        logs.ok("DescribeLogGroups", json!({})).await;
+        assert_eq!(logs.segments().len(), 400);
+        assert!(logs.open_segments() <= 256, "{}", logs.open_segments());
+    }
+    let first = json!({"logGroupName": group(0)});
+    let got = logs.ok("FilterLogEvents", first).await;
+    assert_eq!(messages(&got), ["first\n", "second\n"]);
+}
