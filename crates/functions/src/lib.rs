@@ -22,6 +22,7 @@ mod delete;
 mod deployed;
 mod error;
 mod facts;
+mod folder;
 mod functions;
 mod index;
 mod layers;

@@ -13,6 +13,7 @@
 
 mod api;
 mod channel;
+mod debugger;
 mod deliver;
 pub mod doctor;
 mod extensions;

@@ -23,6 +23,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::TcpListener;
 
+use crate::debugger::Debugger;
 use crate::deliver::{Deliveries, Life, Local};
 use crate::extensions::facts;
 use crate::meter::peak_rss_mib;
@@ -37,13 +38,20 @@ use crate::{
 pub struct Process {
     tasks: Tasks,
     endpoint: Option<SocketAddr>,
+    debugger: Option<Debugger>,
 }
 
-/// A backend without isolation. `endpoint` is where Kiln's own API listens.
-pub fn open(endpoint: Option<SocketAddr>, tasks: &Tasks) -> Arc<dyn Sandbox> {
+/// A backend without isolation. `endpoint` is where Kiln's own API listens; `debug_port` is where
+/// functions listen for a debugger: while one is connected there, no time limit of theirs runs.
+pub fn open(
+    endpoint: Option<SocketAddr>,
+    debug_port: Option<u16>,
+    tasks: &Tasks,
+) -> Arc<dyn Sandbox> {
     Arc::new(Process {
         tasks: tasks.clone(),
         endpoint,
+        debugger: debug_port.map(Debugger::new),
     })
 }
 
@@ -99,6 +107,7 @@ impl Sandbox for Process {
             .await
             .map_err(|e| StartError::Backend(e.to_string()))??;
         body.deliveries = Some(life);
+        body.debugger = self.debugger;
         let (session, handle) = Session::with(facts);
         self.tasks.spawn("runtime-api", session.serve(listener));
         let started = clock.monotonic();
@@ -188,6 +197,7 @@ struct Child {
     pidfd: AsyncFd<OwnedFd>,
     exit: Option<Exit>,
     deliveries: Option<Life>,
+    debugger: Option<Debugger>,
 }
 
 impl Child {
@@ -201,6 +211,7 @@ impl Child {
             pidfd: sys::watch(pidfd, Interest::READABLE)?,
             exit: None,
             deliveries: None,
+            debugger: None,
         })
     }
 
@@ -212,6 +223,10 @@ impl Child {
 
 #[async_trait]
 impl Body for Child {
+    fn debugger(&self) -> Option<Debugger> {
+        self.debugger
+    }
+
     async fn exited(&mut self) -> Exit {
         if let Some(exit) = self.exit {
             return exit;

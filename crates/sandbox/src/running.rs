@@ -8,6 +8,7 @@ use runtime_api::{InitEnd, Reply, ResponseWriter, SessionHandle};
 use rustix::process::Signal;
 use tasks::{Clock, Mono};
 
+use crate::debugger::{Debugger, run_out};
 use crate::extensions::{StopReason, fallen};
 use crate::output::Streams;
 use crate::{Answer, Environment, InitReport, StartError};
@@ -39,6 +40,11 @@ pub(crate) trait Body: Send {
     async fn launch(&mut self, path: &str) -> Result<(), StartError> {
         let _ = path;
         Ok(())
+    }
+
+    /// Where a debugger may be, which holds time limits up.
+    fn debugger(&self) -> Option<Debugger> {
+        None
     }
 
     /// The runtime has ended, while the rest goes on.
@@ -154,12 +160,13 @@ impl Running {
     }
 
     async fn wait_for_init(&mut self, limit: Duration) -> Begin {
+        let debugger = self.body.debugger();
         let (session, clock) = (&mut self.session, &self.clock);
         let first = tokio::select! {
             biased;
             end = session.init_end() => return Begin::Said(end),
             exit = self.body.exited() => Begin::Exited(exit),
-            () = clock.sleep(limit) => Begin::TimedOut,
+            () = run_out(clock, limit, debugger) => Begin::TimedOut,
             _ = self.streams.pump() => return Begin::TimedOut, // it never returns
         };
         // A runtime that reports an init error ends right after; the report may still be on its way.
@@ -170,13 +177,13 @@ impl Running {
     }
 
     async fn run(&mut self, call: Call, limit: Duration, to: Option<ResponseWriter>) -> Ending {
-        let clock = &self.clock;
+        let (clock, debugger) = (&self.clock, self.body.debugger());
         let mut reply = std::pin::pin!(self.session.invoke(call, to));
         let first = tokio::select! {
             biased;
             reply = &mut reply => Ok(reply),
             exit = self.body.exited() => Err(Unfinished::Crashed(exit)),
-            () = clock.sleep(limit) => Err(Unfinished::TimedOut),
+            () = run_out(clock, limit, debugger) => Err(Unfinished::TimedOut),
             _ = self.streams.pump() => Err(Unfinished::TimedOut), // it never returns
         };
         match first {

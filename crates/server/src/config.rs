@@ -276,6 +276,8 @@ pub(crate) struct Config {
     /// Most that are kept ready.
     pub(crate) pool_sandboxes: usize,
     pub(crate) pool_waiting: usize,
+    /// Where the functions of `kiln dev` listen for a debugger; no setting of a server's.
+    pub(crate) debug_port: Option<u16>,
     pub(crate) templates: bool,
     pub(crate) freeze_after: Duration,
     pub(crate) lifetime: Duration,
@@ -439,6 +441,7 @@ impl Layers {
             idle_keep: self.parse("idle_keep_secs", secs)?,
             pool_sandboxes: self.parse("pool_sandboxes", str::parse)?,
             pool_waiting: self.parse("pool_waiting", str::parse)?,
+            debug_port: None,
             templates: self.parse("templates", str::parse)?,
             freeze_after: self
                 .parse("freeze_after_ms", |t| t.parse().map(Duration::from_millis))?,

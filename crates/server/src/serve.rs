@@ -19,7 +19,7 @@ pub(crate) struct Running {
     pub(crate) app: App,
     /// Told when no request is open any more after a stop was asked for.
     answered: oneshot::Receiver<()>,
-    tasks: Tasks,
+    pub(crate) tasks: Tasks,
     grace: Duration,
 }
 
@@ -86,7 +86,7 @@ impl Running {
 }
 
 /// Waits for SIGINT or SIGTERM.
-async fn asked_to_stop() -> anyhow::Result<()> {
+pub(crate) async fn asked_to_stop() -> anyhow::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

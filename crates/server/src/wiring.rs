@@ -20,6 +20,7 @@ use crate::config::{Auth, Backend, Config};
 /// Everything that runs.
 pub(crate) struct App {
     pub(crate) router: Arc<Router>,
+    pub(crate) functions: Functions,
     pub(crate) invoke: Invoke,
     pub(crate) logs: Arc<logs::Engine>,
     pub(crate) store: Store,
@@ -106,7 +107,7 @@ pub(crate) async fn build(
         .default_region(config.region.as_str());
     let router = Router::new(access)
         .with(lambda::service(lambda::Deps {
-            functions,
+            functions: functions.clone(),
             invoke: invoke.clone(),
             events,
             tasks: tasks.clone(),
@@ -117,6 +118,7 @@ pub(crate) async fn build(
         .with(sts::service());
     Ok(App {
         router: Arc::new(router),
+        functions,
         invoke,
         logs,
         store,
@@ -141,7 +143,10 @@ async fn open_sandbox(
                 .await
                 .context("the sandbox cannot start; `kiln doctor` tells what this host lacks")
         }
-        Backend::Process => Ok(sandbox::process::open(Some(endpoint), tasks)),
+        Backend::Process => {
+            let debug = config.debug_port;
+            Ok(sandbox::process::open(Some(endpoint), debug, tasks))
+        }
     }
 }
 

@@ -37,6 +37,10 @@ def main():
     sink = output.open_sink(environ)
     output.install_when_imported(sink)
     client = Client(environ["AWS_LAMBDA_RUNTIME_API"])
+    if "KILN_DEBUG_PORT" in environ:
+        from kiln_runtime import debug
+
+        debug.listen(int(environ["KILN_DEBUG_PORT"]))
     handler = _load(environ["_HANDLER"], client, sink)
     if environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
         from kiln_runtime import snapshot

@@ -25,6 +25,15 @@ pub struct Code {
 }
 
 impl Code {
+    /// What lies in a folder of the user's; `digest` tells its states apart.
+    pub(crate) fn of_folder(digest: Digest, dir: PathBuf) -> Code {
+        Code {
+            digest,
+            bytes: 0,
+            dir,
+        }
+    }
+
     pub fn digest(&self) -> Digest {
         self.digest
     }

@@ -115,7 +115,7 @@ async fn open(config: ns::NsConfig) -> Option<Bench> {
 
 pub(crate) fn processes() -> Bench {
     let tasks = tasks();
-    bench(process::open(None, &tasks), tasks)
+    bench(process::open(None, None, &tasks), tasks)
 }
 
 impl Bench {

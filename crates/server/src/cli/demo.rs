@@ -214,10 +214,10 @@ pub(crate) async fn print_api(config: Config) -> anyhow::Result<()> {
 }
 
 /// A folder that goes away with the value.
-struct TempDir(std::path::PathBuf);
+pub(super) struct TempDir(pub(super) std::path::PathBuf);
 
-fn tempdir() -> anyhow::Result<TempDir> {
-    let dir = std::env::temp_dir().join(format!("kiln-demo-{}", tasks::Ids::system().hex(8)));
+pub(super) fn tempdir() -> anyhow::Result<TempDir> {
+    let dir = std::env::temp_dir().join(format!("kiln-{}", tasks::Ids::system().hex(8)));
     std::fs::create_dir_all(&dir)?;
     Ok(TempDir(dir))
 }

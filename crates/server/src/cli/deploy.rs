@@ -1,7 +1,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use base64::Engine as _;
 use http::Method;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::package::{self, Manifest};
+use super::project::{self, Member};
 use super::show::{self, Tone, paint};
 use super::{ClientArgs, functions::escape};
 
@@ -24,30 +25,38 @@ pub(crate) async fn run(
     to: &ClientArgs,
 ) -> anyhow::Result<()> {
     let client = to.client()?;
-    let mut manifest = package::manifest(dir)?;
-    manifest.runtime = runtime.unwrap_or(manifest.runtime);
-    let name = match name.or_else(|| manifest.name.clone()) {
-        Some(name) => name,
-        None => {
-            let full = dir
-                .canonicalize()
-                .with_context(|| format!("{} does not exist", dir.display()))?;
-            full.file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .context("the folder has no name")?
-        }
-    };
-    let bar = if to.json {
+    let mut project = project::read(dir)?;
+    if let [only] = project.members.as_mut_slice() {
+        only.name = name.unwrap_or_else(|| only.name.clone());
+        only.manifest.runtime = runtime.unwrap_or_else(|| only.manifest.runtime.clone());
+    } else if name.is_some() || runtime.is_some() {
+        bail!(
+            "--name and --runtime are for a single function; {} has several",
+            project.file.display()
+        );
+    }
+    if !to.json {
+        project.notes.iter().for_each(|note| show::note(note));
+    }
+    for member in &project.members {
+        one(&client, member, to.json).await?;
+    }
+    Ok(())
+}
+
+async fn one(client: &Client, member: &Member, as_json: bool) -> anyhow::Result<()> {
+    let name = &member.name;
+    let bar = if as_json {
         ProgressBar::hidden()
     } else {
         spinner()
     };
-    bar.set_message("zipping");
-    let zip = package::zip_folder(dir)?;
-    bar.set_message(format!("sending {} bytes", zip.len()));
-    let active = deploy(&client, &name, &manifest, &zip).await?;
+    bar.set_message(format!("{name}: zipping"));
+    let zip = package::zip_folder(&member.dir)?;
+    bar.set_message(format!("{name}: sending {} bytes", zip.len()));
+    let active = deploy(client, name, &member.manifest, &zip).await?;
     bar.finish_and_clear();
-    if to.json {
+    if as_json {
         show::json(&active);
         return Ok(());
     }
@@ -84,29 +93,19 @@ pub(crate) async fn deploy(
     zip: &[u8],
 ) -> anyhow::Result<Value> {
     let zip = base64::engine::general_purpose::STANDARD.encode(zip);
-    let mut config = json!({
-        "FunctionName": name,
-        "Runtime": manifest.runtime,
-        "Role": manifest.role,
-        "Handler": manifest.handler.as_deref().unwrap_or("bootstrap"),
-        "Description": manifest.description,
-        "Environment": {"Variables": manifest.environment},
-    });
-    let mut set = |key: &str, value: Option<u32>| {
-        if let (Some(map), Some(value)) = (config.as_object_mut(), value) {
-            map.insert(key.to_owned(), value.into());
-        }
-    };
-    set("MemorySize", manifest.memory);
-    set("Timeout", manifest.timeout);
     let path = format!("/2015-03-31/functions/{}", escape(name));
     let there = client.get(&format!("{path}/configuration")).await?;
     if there.status == http::StatusCode::NOT_FOUND {
-        if let Some(map) = config.as_object_mut() {
+        let mut new = settings(name, manifest);
+        if let Some(map) = new.as_object_mut() {
             map.insert("Code".to_owned(), json!({"ZipFile": zip}));
+            map.insert("Tags".to_owned(), json!(manifest.tags));
+            if !manifest.architectures.is_empty() {
+                map.insert("Architectures".to_owned(), json!(manifest.architectures));
+            }
         }
         client
-            .send(Method::POST, "/2015-03-31/functions", &config)
+            .send(Method::POST, "/2015-03-31/functions", &new)
             .await?
             .ok()?;
         return active(client, &path).await;
@@ -121,11 +120,53 @@ pub(crate) async fn deploy(
         .await?
         .ok()?;
     active(client, &path).await?;
+    configure(client, name, manifest).await
+}
+
+/// Gives the function the settings of its manifest; returns its configuration when they are in force.
+pub(crate) async fn configure(
+    client: &Client,
+    name: &str,
+    manifest: &Manifest,
+) -> anyhow::Result<Value> {
+    let path = format!("/2015-03-31/functions/{}", escape(name));
     client
-        .send(Method::PUT, &format!("{path}/configuration"), &config)
+        .send(
+            Method::PUT,
+            &format!("{path}/configuration"),
+            &settings(name, manifest),
+        )
         .await?
         .ok()?;
     active(client, &path).await
+}
+
+/// What both CreateFunction and UpdateFunctionConfiguration take.
+fn settings(name: &str, manifest: &Manifest) -> Value {
+    let mut config = json!({
+        "FunctionName": name,
+        "Runtime": manifest.runtime,
+        "Role": manifest.role,
+        "Handler": manifest.handler.as_deref().unwrap_or("bootstrap"),
+        "Description": manifest.description,
+        "Environment": {"Variables": manifest.environment},
+    });
+    let mut set = |key: &str, value: Option<Value>| {
+        if let (Some(map), Some(value)) = (config.as_object_mut(), value) {
+            map.insert(key.to_owned(), value);
+        }
+    };
+    set("MemorySize", manifest.memory.map(Value::from));
+    set("Timeout", manifest.timeout.map(Value::from));
+    set(
+        "EphemeralStorage",
+        manifest.storage.map(|size| json!({"Size": size})),
+    );
+    set(
+        "Layers",
+        (!manifest.layers.is_empty()).then(|| json!(manifest.layers)),
+    );
+    config
 }
 
 async fn active(client: &Client, path: &str) -> anyhow::Result<Value> {

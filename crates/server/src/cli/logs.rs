@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::{Value, json};
 use tasks::Time;
 
+use super::client::Client;
 use super::{ClientArgs, show};
 
 /// How often `-f` asks for new lines.
@@ -33,48 +34,77 @@ pub(crate) struct LogsArgs {
 /// `kiln logs NAME [-f]`
 pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<()> {
     let client = args.to.client()?;
-    let group = format!("/aws/lambda/{}", args.name);
     let back =
         seconds(&args.since).with_context(|| format!("{} is no span of time", args.since))?;
-    let mut from = client.clock().now().unix_millis() - back * 1_000;
-    // Events at the end of what was shown: the next look begins there and sees them again.
-    let mut seen: BTreeMap<String, i64> = BTreeMap::new();
+    let mut follower = Follower {
+        name: args.name,
+        from: client.clock().now().unix_millis() - back * 1_000,
+        filter: args.filter,
+        as_json: args.to.json,
+        may_be_absent: args.follow,
+        seen: BTreeMap::new(),
+    };
     loop {
+        follower.look(&client).await?;
+        if !args.follow || show::is_closed() {
+            return Ok(());
+        }
+        client.clock().sleep(FOLLOW_PAUSE).await;
+    }
+}
+
+/// Shows the lines of one function's log, each once.
+pub(crate) struct Follower {
+    name: String,
+    /// Unix milliseconds of the oldest line that is asked for.
+    from: i64,
+    filter: Option<String>,
+    as_json: bool,
+    /// A function that has not run yet has no log.
+    may_be_absent: bool,
+    /// Events at the end of what was shown: the next look begins there and sees them again.
+    seen: BTreeMap<String, i64>,
+}
+
+impl Follower {
+    /// From now on.
+    pub(crate) fn new(name: &str, client: &Client) -> Follower {
+        Follower {
+            name: name.to_owned(),
+            from: client.clock().now().unix_millis(),
+            filter: None,
+            as_json: false,
+            may_be_absent: true,
+            seen: BTreeMap::new(),
+        }
+    }
+
+    /// Shows what is new.
+    pub(crate) async fn look(&mut self, client: &Client) -> anyhow::Result<()> {
         let mut token: Option<String> = None;
         for _ in 0..PAGES_MAX {
-            let mut input = json!({"logGroupName": group, "startTime": from});
+            let mut input = json!({
+                "logGroupName": format!("/aws/lambda/{}", self.name),
+                "startTime": self.from,
+            });
             if let Some(map) = input.as_object_mut() {
                 token
                     .take()
                     .map(|t| map.insert("nextToken".to_owned(), t.into()));
-                args.filter
+                self.filter
                     .as_ref()
                     .map(|f| map.insert("filterPattern".to_owned(), f.as_str().into()));
             }
             let answer = client.logs("FilterLogEvents", &input).await?;
-            if answer.fault().starts_with("ResourceNotFoundException") && args.follow {
-                break; // the function has not run yet
+            if answer.fault().starts_with("ResourceNotFoundException") && self.may_be_absent {
+                return Ok(());
             }
             let page = answer.ok()?.json()?;
-            for event in page
-                .get("events")
-                .and_then(Value::as_array)
+            let events = page.get("events").and_then(Value::as_array);
+            events
                 .into_iter()
                 .flatten()
-            {
-                let at = event
-                    .get("timestamp")
-                    .and_then(Value::as_i64)
-                    .unwrap_or_default();
-                let id = event
-                    .get("eventId")
-                    .map(Value::to_string)
-                    .unwrap_or_default();
-                if seen.insert(id, at).is_none() {
-                    print(event, at, args.to.json);
-                    from = from.max(at);
-                }
-            }
+                .for_each(|event| self.show(event));
             token = page
                 .get("nextToken")
                 .and_then(Value::as_str)
@@ -83,11 +113,24 @@ pub(crate) async fn run(args: LogsArgs) -> anyhow::Result<()> {
                 break;
             }
         }
-        seen.retain(|_, at| *at >= from);
-        if !args.follow || show::is_closed() {
-            return Ok(());
+        let from = self.from;
+        self.seen.retain(|_, at| *at >= from);
+        Ok(())
+    }
+
+    fn show(&mut self, event: &Value) {
+        let at = event
+            .get("timestamp")
+            .and_then(Value::as_i64)
+            .unwrap_or_default();
+        let id = event
+            .get("eventId")
+            .map(Value::to_string)
+            .unwrap_or_default();
+        if self.seen.insert(id, at).is_none() {
+            print(event, at, self.as_json);
+            self.from = self.from.max(at);
         }
-        client.clock().sleep(FOLLOW_PAUSE).await;
     }
 }
 

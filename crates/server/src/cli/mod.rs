@@ -4,12 +4,15 @@ mod client;
 mod completions;
 mod demo;
 mod deploy;
+mod dev;
 mod doctor;
 mod functions;
 mod invoke;
 mod logs;
 mod package;
+mod project;
 mod show;
+mod template;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -43,7 +46,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Zip a folder with a kiln.toml and create or update its function
+    /// Zip a folder with a kiln.toml or a SAM template and create or update its functions
     Deploy {
         dir: PathBuf,
         /// Name of the function, instead of the one in kiln.toml
@@ -54,6 +57,15 @@ enum Command {
         runtime: Option<String>,
         #[command(flatten)]
         to: ClientArgs,
+    },
+    /// Serve the functions of a folder, and swap their code when a file is saved
+    Dev {
+        dir: PathBuf,
+        #[command(flatten)]
+        serve: ServeArgs,
+        /// Port of the debugger inside the functions; while one is attached, no timeout ends a call
+        #[arg(long, value_name = "PORT")]
+        debug: Option<u16>,
     },
     /// Call a function
     Invoke(invoke::InvokeArgs),
@@ -170,6 +182,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime,
             to,
         } => client_runtime()?.block_on(deploy::run(&dir, name, runtime, &to))?,
+        Command::Dev { dir, serve, debug } => {
+            let layers = serve.layers()?;
+            return runtime(&layers.config()?)?.block_on(dev::run(layers, &dir, debug));
+        }
         Command::Invoke(args) => return client_runtime()?.block_on(invoke::run(args)),
         Command::Logs(args) => client_runtime()?.block_on(logs::run(args))?,
         Command::Functions { to } => client_runtime()?.block_on(functions::run(&to))?,

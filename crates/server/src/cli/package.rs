@@ -14,9 +14,11 @@ use zip::write::SimpleFileOptions;
 const ZIP_BYTES_MAX: usize = 52_428_800;
 /// Entries of a package; more is surely the wrong folder.
 const ENTRIES_MAX: usize = 100_000;
+/// Describes the function of a folder.
+pub(crate) const MANIFEST: &str = "kiln.toml";
 /// Never part of a package.
-const LEFT_OUT: &[&str] = &[
-    "kiln.toml",
+pub(crate) const LEFT_OUT: &[&str] = &[
+    MANIFEST,
     ".git",
     "__pycache__",
     ".venv",
@@ -41,15 +43,24 @@ pub(crate) struct Manifest {
     pub(crate) role: String,
     #[serde(default)]
     pub(crate) environment: BTreeMap<String, String>,
+    /// Size of `/tmp` in MB.
+    pub(crate) storage: Option<u32>,
+    #[serde(default)]
+    pub(crate) tags: BTreeMap<String, String>,
+    /// ARNs of layer versions.
+    #[serde(default)]
+    pub(crate) layers: Vec<String>,
+    #[serde(default)]
+    pub(crate) architectures: Vec<String>,
 }
 
-fn default_role() -> String {
+pub(crate) fn default_role() -> String {
     ROLE.to_owned()
 }
 
 /// Reads `kiln.toml` in `dir`.
 pub(crate) fn manifest(dir: &Path) -> anyhow::Result<Manifest> {
-    let path = dir.join("kiln.toml");
+    let path = dir.join(MANIFEST);
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!(
             "{} is missing; the least is: runtime = \"python3.13\" and handler = \"index.handler\"",
