@@ -29,7 +29,7 @@ const LISTED_MAX: usize = 1_000;
 /// Lanes in memory; what lies in others is found when some of these are empty.
 const LANES_MAX: usize = 100_000;
 /// Bytes of a lane's name.
-const NAME_BYTES_MAX: usize = 400;
+const NAME_BYTES_MAX: usize = 480;
 /// How often the lease of a message that is handled is renewed, and for how long.
 const RENEW: Duration = Duration::from_secs(10);
 const RENEWED: Duration = Duration::from_secs(30);
@@ -44,6 +44,18 @@ pub struct LanesConfig {
     /// Bytes of their bodies, above which no more are taken.
     pub bytes_max: usize,
 }
+
+/// Where a message waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lane {
+    /// Its messages are handled beside each other, in no order. The name does not begin with `=`.
+    Free(String),
+    /// One after the other in the order of their puts; one that comes again holds up those behind it.
+    InOrder(String),
+}
+
+/// The first character of the stored name of a lane in order.
+const IN_ORDER: &str = "=";
 
 /// Handles messages.
 #[async_trait]
@@ -104,14 +116,18 @@ impl Lanes {
     /// Puts a message into a lane; see [`Queue::put`].
     ///
     /// # Errors
-    /// Those of the store; a lane's name is at most 400 bytes.
+    /// Those of the store; a lane's name is at most 479 bytes.
     pub async fn put(
         &self,
-        lane: &str,
+        lane: &Lane,
         body: Bytes,
         not_before: Time,
         dedup: Option<&str>,
     ) -> Result<MsgId, StoreError> {
+        let lane = match lane {
+            Lane::Free(name) => name.clone(),
+            Lane::InOrder(name) => [IN_ORDER, name].concat(),
+        };
         if lane.len() > NAME_BYTES_MAX {
             return Err(StoreError::TooLarge {
                 what: "lane",
@@ -119,9 +135,9 @@ impl Lanes {
                 max: NAME_BYTES_MAX,
             });
         }
-        let id = self.0.id(lane);
+        let id = self.0.id(&lane);
         let id = self.0.queue.put(&id, body, not_before, dedup).await?;
-        self.0.look_at(lane, not_before);
+        self.0.look_at(&lane, not_before);
         Ok(id)
     }
 
@@ -323,6 +339,11 @@ impl One {
         let queue = &self.inner.queue;
         match next {
             Next::Done => queue.ack(&self.token()).await,
+            Next::At(at) if self.lane.starts_with(IN_ORDER) => {
+                // It keeps its place: the lane waits, not the message.
+                self.inner.state().close_until(&self.lane, at);
+                queue.retry(&self.token(), self.message.enqueued).await
+            }
             Next::At(at) => {
                 queue.retry(&self.token(), at).await?;
                 self.inner.look_at(&self.lane, at);
@@ -358,7 +379,8 @@ impl One {
 
 impl Drop for One {
     fn drop(&mut self) {
-        self.inner.state().end(&self.lane, &self.message);
+        let now = self.inner.now();
+        self.inner.state().end(&self.lane, &self.message, now);
         self.inner.bell.notify_one();
     }
 }

@@ -23,6 +23,11 @@ pub(crate) fn posting(
     };
     let origin = match &dead_letter.style {
         DeadLetterStyle::Plain => None,
+        DeadLetterStyle::Other { body, attributes } => {
+            parcel.body = body.clone();
+            parcel.attributes = attributes.clone();
+            None
+        }
         DeadLetterStyle::Rule { rule } => Some(("RULE_ARN", rule)),
         DeadLetterStyle::Schedule { schedule } => Some(("SCHEDULE_ARN", schedule)),
     };
@@ -99,6 +104,18 @@ mod tests {
         assert_eq!(letter.parcel.to.resource, "dlq");
         assert_eq!(names(&letter), []);
         assert_eq!(letter.dead_letter, None);
+    }
+
+    #[test]
+    fn a_letter_may_have_a_body_of_its_own() {
+        let text = AttributeValue::Text("v".to_owned());
+        let kind = "String".to_owned();
+        let attributes = vec![("a".to_owned(), Attribute { kind, value: text })];
+        let body = bytes::Bytes::from_static(b"other");
+        let style = DeadLetterStyle::Other { body, attributes };
+        let letter = told(style, Exhausted::Retries);
+        assert_eq!(&letter.parcel.body[..], b"other");
+        assert_eq!(names(&letter), [("a", "v")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use model::ports::{NotPosted, Outbox, Posting};
-use store::{Lanes, Store};
+use store::{Lane, Lanes, Store};
 use tasks::Tasks;
 
 use crate::stored;
@@ -48,7 +48,13 @@ impl DurableOutbox {
             )));
         }
         let bytes = stored::encode(posting).map_err(|error| NotPosted(error.to_string()))?;
-        let (lane, now) = (parcel.to.to_string(), self.tasks.clock().now());
+        let now = self.tasks.clock().now();
+        let to = parcel.to.to_string();
+        // The parcels of a group arrive in the order of their posts.
+        let lane = match &parcel.group {
+            Some(group) => Lane::InOrder(format!("{to} {group}")),
+            None => Lane::Free(to),
+        };
         // The lane is the receiver: the id alone tells parcels of one receiver apart.
         self.lanes
             .put(&lane, bytes, now, Some(dedup))

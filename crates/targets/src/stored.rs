@@ -1,4 +1,5 @@
-//! The stored form of a posting: a version, the length of a head, the head as JSON, the body as it is.
+//! The stored form of a posting: a version, the length of a head, the head as JSON, the body as it is,
+//! and behind it the body of a dead letter that has its own.
 
 use std::time::Duration;
 
@@ -66,6 +67,14 @@ struct StoredDeadLetter {
     rule: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     schedule: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    other: Option<StoredOther>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredOther {
+    attributes: Vec<StoredAttribute>,
+    body_bytes: usize,
 }
 
 fn damaged(what: &str) -> StoreError {
@@ -76,11 +85,16 @@ pub(crate) fn encode(posting: &Posting) -> Result<Bytes, StoreError> {
     let head = serde_json::to_vec(&Head::of(posting)).map_err(|_| damaged("does not encode"))?;
     let length = u32::try_from(head.len()).map_err(|_| damaged("head is too long"))?;
     let body = &posting.parcel.body;
-    let mut bytes = BytesMut::with_capacity(5 + head.len() + body.len());
+    let own = match posting.dead_letter.as_ref().map(|letter| &letter.style) {
+        Some(DeadLetterStyle::Other { body, .. }) => body.clone(),
+        _ => Bytes::new(),
+    };
+    let mut bytes = BytesMut::with_capacity(5 + head.len() + body.len() + own.len());
     bytes.put_u8(VERSION);
     bytes.put_u32(length);
     bytes.put_slice(&head);
     bytes.put_slice(body);
+    bytes.put_slice(&own);
     Ok(bytes.freeze())
 }
 
@@ -126,7 +140,14 @@ impl Head {
         }
     }
 
-    fn posting(self, body: Bytes) -> Result<Posting, StoreError> {
+    fn posting(self, mut body: Bytes) -> Result<Posting, StoreError> {
+        let other = self
+            .dead_letter
+            .as_ref()
+            .and_then(|letter| letter.other.as_ref());
+        let own = other.map_or(0, |other| other.body_bytes);
+        let middle = body.len().checked_sub(own);
+        let own = body.split_off(middle.ok_or_else(|| damaged("too short"))?);
         let attributes = self.attributes.into_iter().map(StoredAttribute::read);
         Ok(Posting {
             parcel: Parcel {
@@ -153,7 +174,10 @@ impl Head {
                 retries_max: self.retries_max,
                 age_max: Duration::from_micros(self.age_max_us),
             },
-            dead_letter: self.dead_letter.map(StoredDeadLetter::read).transpose()?,
+            dead_letter: self
+                .dead_letter
+                .map(|letter| letter.read(own))
+                .transpose()?,
         })
     }
 }
@@ -185,25 +209,41 @@ impl StoredAttribute {
 
 impl StoredDeadLetter {
     fn of(dead_letter: &DeadLetter) -> StoredDeadLetter {
-        let (rule, schedule) = match &dead_letter.style {
-            DeadLetterStyle::Plain => (None, None),
-            DeadLetterStyle::Rule { rule } => (Some(rule.to_string()), None),
-            DeadLetterStyle::Schedule { schedule } => (None, Some(schedule.to_string())),
-        };
-        StoredDeadLetter {
+        let mut stored = StoredDeadLetter {
             to: dead_letter.to.to_string(),
-            rule,
-            schedule,
+            rule: None,
+            schedule: None,
+            other: None,
+        };
+        match &dead_letter.style {
+            DeadLetterStyle::Plain => {}
+            DeadLetterStyle::Rule { rule } => stored.rule = Some(rule.to_string()),
+            DeadLetterStyle::Schedule { schedule } => stored.schedule = Some(schedule.to_string()),
+            DeadLetterStyle::Other { body, attributes } => {
+                stored.other = Some(StoredOther {
+                    attributes: attributes.iter().map(StoredAttribute::of).collect(),
+                    body_bytes: body.len(),
+                });
+            }
         }
+        stored
     }
 
-    fn read(self) -> Result<DeadLetter, StoreError> {
-        let style = match (self.rule, self.schedule) {
-            (None, None) => DeadLetterStyle::Plain,
-            (Some(rule), _) => DeadLetterStyle::Rule { rule: arn(&rule)? },
-            (None, Some(schedule)) => DeadLetterStyle::Schedule {
+    /// `own`: the body that a letter of another form has.
+    fn read(self, own: Bytes) -> Result<DeadLetter, StoreError> {
+        let style = match (self.rule, self.schedule, self.other) {
+            (None, None, None) => DeadLetterStyle::Plain,
+            (Some(rule), _, _) => DeadLetterStyle::Rule { rule: arn(&rule)? },
+            (None, Some(schedule), _) => DeadLetterStyle::Schedule {
                 schedule: arn(&schedule)?,
             },
+            (None, None, Some(other)) => {
+                let attributes = other.attributes.into_iter().map(StoredAttribute::read);
+                DeadLetterStyle::Other {
+                    body: own,
+                    attributes: attributes.collect::<Result<_, _>>()?,
+                }
+            }
         };
         let to = arn(&self.to)?;
         Ok(DeadLetter { to, style })
@@ -293,7 +333,14 @@ pub(crate) mod tests {
 
     #[test]
     fn a_posting_is_read_back_as_it_was() {
-        for posting in [posting(), full()] {
+        let mut other = full();
+        let to = other.parcel.to.clone();
+        let style = DeadLetterStyle::Other {
+            body: Bytes::from_static(&[0, 1, 255]),
+            attributes: other.parcel.attributes.clone(),
+        };
+        other.dead_letter = Some(DeadLetter { to, style });
+        for posting in [posting(), full(), other] {
             assert_eq!(decode(&encode(&posting).unwrap()).unwrap(), posting);
         }
     }

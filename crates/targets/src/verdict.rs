@@ -45,6 +45,12 @@ pub trait Witness: Send + Sync {
     fn saw(&self, parcel: &Parcel, attempt: u32, step: &Step);
 }
 
+impl<F: Fn(&Parcel, u32, &Step) + Send + Sync> Witness for F {
+    fn saw(&self, parcel: &Parcel, attempt: u32, step: &Step) {
+        self(parcel, attempt, step);
+    }
+}
+
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
     Again(Time),

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tasks::Time;
 
-use super::{LANES_MAX, LanesConfig, TAKES_MAX, Tally};
+use super::{IN_ORDER, LANES_MAX, LanesConfig, TAKES_MAX, Tally};
 use crate::{Leased, Token};
 
 /// Messages that one lane gives in one turn.
@@ -38,6 +38,8 @@ struct Limits {
 struct Lane {
     handled: usize,
     place: Place,
+    /// Nothing is taken from it before.
+    closed_until: Option<Time>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -47,6 +49,8 @@ enum Place {
     Ready,
     Later(Time),
     Full,
+    /// In order, and its message is handled; it is looked at when that ends.
+    Busy,
     /// It is asked just now; afterwards again if something came.
     Asked {
         again: Option<Time>,
@@ -81,6 +85,7 @@ impl State {
                 let fresh = Lane {
                     handled: 0,
                     place: Place::None,
+                    closed_until: None,
                 };
                 self.lanes.insert(name.clone(), fresh);
                 name
@@ -89,8 +94,9 @@ impl State {
         let Some(lane) = self.lanes.get_mut(&name) else {
             return;
         };
+        let at = lane.closed_until.map_or(at, |open| open.max(at));
         match lane.place {
-            Place::Ready | Place::Full => return,
+            Place::Ready | Place::Full | Place::Busy => return,
             Place::Asked { again } => {
                 let again = Some(again.map_or(at, |known| known.min(at)));
                 lane.place = Place::Asked { again };
@@ -154,7 +160,11 @@ impl State {
                 self.full.push(name);
                 continue;
             }
-            let count = ((free - lane.handled) / 2).clamp(1, TURN_MAX);
+            let count = match name.starts_with(IN_ORDER) {
+                true => 1,
+                false => ((free - lane.handled) / 2).clamp(1, TURN_MAX),
+            };
+            lane.closed_until = None;
             lane.place = Place::Asked { again: None };
             lane.handled += count;
             self.handled += count;
@@ -189,6 +199,9 @@ impl State {
             _ => None,
         };
         lane.place = Place::None;
+        if given > 0 && name.starts_with(IN_ORDER) {
+            lane.place = Place::Busy;
+        }
         if spare > 0 {
             self.wake_full();
         }
@@ -220,7 +233,7 @@ impl State {
     }
 
     /// A message was handled.
-    pub(super) fn end(&mut self, lane: &str, message: &Leased) {
+    pub(super) fn end(&mut self, lane: &str, message: &Leased, now: Time) {
         self.handled = self.handled.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(message.body.len());
         let Some((name, _)) = self.lanes.get_key_value(lane) else {
@@ -230,9 +243,20 @@ impl State {
         self.held.remove(&(name.clone(), message.id.0.clone()));
         if let Some(lane) = self.lanes.get_mut(&name) {
             lane.handled = lane.handled.saturating_sub(1);
+            if lane.place == Place::Busy {
+                lane.place = Place::None;
+                self.look_at(&name, now, now);
+            }
         }
         self.wake_full();
         self.forget(&name);
+    }
+
+    /// Nothing is taken from the lane before.
+    pub(super) fn close_until(&mut self, lane: &str, at: Time) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.closed_until = Some(at);
+        }
     }
 
     /// Lanes that had their share may be asked again.

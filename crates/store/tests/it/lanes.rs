@@ -4,8 +4,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use store::simulated::{self, Disk};
-use store::{Handler, Lanes, LanesConfig, Leased, Next, QueueId, Store, StoreError};
-use tasks::{ClockControl, Time};
+use store::{Handler, Lane, Lanes, LanesConfig, Leased, Next, QueueId, Store, StoreError};
+use tasks::ClockControl;
 use tokio::sync::Semaphore;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -69,7 +69,12 @@ impl House {
 
     async fn put(&self, lane: &str, body: &str) {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let put = self.lanes.put(lane, body, Time::EPOCH, None);
+        let lane = match lane.strip_prefix('=') {
+            Some(name) => Lane::InOrder(name.to_owned()),
+            None => Lane::Free(lane.to_owned()),
+        };
+        let now = self.disk.clock().now();
+        let put = self.lanes.put(&lane, body, now, None);
         put.await.unwrap();
     }
 
@@ -164,4 +169,39 @@ async fn a_message_whose_lease_ended_early_is_not_handled_beside_itself() {
     assert_eq!(house.seen(), ["slow", "quick"]);
     let depth = house.store.queue.depth(&id).await.unwrap();
     assert_eq!(depth.due + depth.leased + depth.delayed, 0, "both are done");
+}
+
+#[tokio::test]
+async fn a_lane_in_order_is_handled_one_by_one_and_waits_for_its_first() {
+    let house = House::new(|m| match (&m.body[..], m.attempt) {
+        (b"1", 1) => Next::At(m.until + 30 * SECOND),
+        _ => Next::Done,
+    });
+    for body in ["1", "slow 2", "3", "4"] {
+        house.put("=a", body).await;
+    }
+    house.put("=b", "other").await;
+    house.drain(64);
+    house
+        .until("each begins", |h| {
+            h.lanes.tally().handled == 0 && h.seen().len() == 2
+        })
+        .await;
+    house.put("=a", "5").await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.seen().len(), 2, "the first holds up the others");
+    house.control.advance(61 * SECOND);
+    house
+        .until("the first comes again", |h| h.seen().len() == 4)
+        .await;
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.seen().last().unwrap(), "slow 2", "one by one");
+    house.hand.gate.add_permits(1);
+    house.until("all end", |h| h.seen().len() == 7).await;
+    let of_a: Vec<String> = house.seen().into_iter().filter(|s| s != "other").collect();
+    assert_eq!(of_a, ["1", "1", "slow 2", "3", "4", "5"]);
 }
