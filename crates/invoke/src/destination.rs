@@ -1,13 +1,31 @@
-//! What the destinations of asynchronous calls hear.  [spec ASY-15 to ASY-21]
+//! What destinations and dead-letter queues of asynchronous calls hear.  [spec ASY-9 to ASY-22]
+
+use std::time::Duration;
 
 use functions::EventInvoke;
-use model::{FunctionRef, RequestId, Version};
+use model::ports::{Attribute, AttributeValue, EventHead, Parcel, Patience, Posting, Sender};
+use model::{Arn, FunctionRef, Version};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use tasks::Time;
 
 use crate::event::Stored;
-use crate::{Outcome, Refused, Request};
+use crate::lineage::Lineage;
+use crate::target::derived_id;
+use crate::{EventQueue, Outcome, Refused};
+
+/// How long a destination that does not answer is tried.
+const PATIENCE: Patience = Patience {
+    retries_max: 1_000,
+    age_max: Duration::from_secs(6 * 3_600),
+};
+/// Bytes of a record: no receiver takes more.  [SQS, EventBridge, Lambda quotas]
+const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Characters of the error message that a dead-letter queue gets.  [Lambda guide: dead-letter queues]
+const MESSAGE_MAX: usize = 1_024;
+const LAMBDA: &str = "lambda.amazonaws.com";
+/// The attribute by which a dead letter is known.
+const ERROR_REQUEST: &str = "RequestID";
 
 /// The body of the message that a destination gets.  [Lambda guide: invocation record]
 #[derive(Serialize)]
@@ -45,7 +63,7 @@ struct ResponseContext {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Condition {
     Success,
-    /// Why it was given up: `RetriesExhausted`, `EventAgeExceeded`.
+    /// Why it was given up: `RetriesExhausted`, `EventAgeExceeded`, `ZeroReservedConcurrency`.
     Failure(&'static str),
 }
 
@@ -66,39 +84,144 @@ impl Condition {
     }
 }
 
-/// The record of one event. `end` is its last attempt.
-pub(crate) fn record(
-    stored: &Stored,
-    function: &FunctionRef,
-    condition: Condition,
-    end: &Result<Outcome, Refused>,
-    now: Time,
-) -> Vec<u8> {
-    let attempts = stored.failures + u32::from(end.is_ok());
-    let qualifier = function
-        .qualifier
-        .as_ref()
-        .map_or_else(|| Version::Latest.to_string(), ToString::to_string);
-    let answer = end.as_ref().ok();
-    let record = InvocationRecord {
-        version: "1.0",
-        timestamp: now.iso_millis(),
-        request_context: RequestContext {
-            request_id: &stored.request,
-            function_arn: format!("{}:{qualifier}", function.unqualified_arn()),
-            condition: condition.as_str(),
-            approximate_invoke_count: attempts,
-        },
-        request_payload: stored.payload(),
-        response_context: answer.map(|outcome| ResponseContext {
-            status_code: 200,
-            executed_version: outcome.executed_version.to_string(),
-            function_error: outcome.function_error,
-        }),
-        response_payload: answer.map(|outcome| as_json(&outcome.payload)),
-    };
-    // Maps with text keys always encode.
-    serde_json::to_vec(&record).unwrap_or_default()
+/// Why nothing can be posted.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unsendable {
+    #[error("it is no ARN")]
+    NoArn,
+    #[error("{size} bytes are over the limit of {RECORD_BYTES_MAX}")]
+    TooLarge { size: usize },
+}
+
+/// An event at its end.
+pub(crate) struct Told<'a> {
+    pub(crate) stored: &'a Stored,
+    pub(crate) function: &'a FunctionRef,
+    pub(crate) condition: Condition,
+    /// The last attempt.
+    pub(crate) end: &'a Result<Outcome, Refused>,
+    pub(crate) now: Time,
+    /// The execution role, in whose name it is sent.
+    pub(crate) role: Option<String>,
+}
+
+impl Told<'_> {
+    /// The record for a destination.
+    pub(crate) fn record(&self, to: &str) -> Result<Posting, Unsendable> {
+        let mut posting = self.posting(to, "destination", self.body())?;
+        if posting.parcel.to.service == "events" {
+            let outcome = match self.condition {
+                Condition::Success => "Success",
+                Condition::Failure(_) => "Failure",
+            };
+            posting.parcel.event = Some(EventHead {
+                source: "lambda".to_owned(),
+                detail_type: format!("Lambda Function Invocation Result - {outcome}"),
+                resources: vec![to.to_owned(), self.qualified_arn()],
+            });
+        }
+        Ok(posting)
+    }
+
+    /// The event itself, with what went wrong.
+    pub(crate) fn dead_letter(&self, to: &str) -> Result<Posting, Unsendable> {
+        let body = self.stored.payload().get().as_bytes().to_vec();
+        let mut posting = self.posting(to, "dead letter", body)?;
+        let (code, message) = self.error();
+        posting.parcel.attributes = [
+            (ERROR_REQUEST, "String", Some(self.stored.request.clone())),
+            ("ErrorCode", "Number", code.map(str::to_owned)),
+            ("ErrorMessage", "String", Some(message)),
+        ]
+        .into_iter()
+        .filter_map(|(name, kind, value)| {
+            let kind = kind.to_owned();
+            let value = AttributeValue::Text(value.filter(|text| !text.is_empty())?);
+            Some((name.to_owned(), Attribute { kind, value }))
+        })
+        .collect();
+        Ok(posting)
+    }
+
+    /// Code and message for a dead-letter queue.
+    fn error(&self) -> (Option<&'static str>, String) {
+        let (code, message) = match self.end {
+            Ok(outcome) => (Some("200"), message_in(&outcome.payload)),
+            // No call was made that could have a status.
+            Err(error @ Refused::SwitchedOff) => (None, error.to_string()),
+            Err(error @ Refused::NotFound { .. }) => (Some("404"), error.to_string()),
+            Err(error @ (Refused::Throttled { .. } | Refused::Recursive)) => {
+                (Some("429"), error.to_string())
+            }
+            Err(error @ Refused::NotReady { .. }) => (Some("409"), error.to_string()),
+            Err(error) => (Some("500"), error.to_string()),
+        };
+        (code, message.chars().take(MESSAGE_MAX).collect())
+    }
+
+    fn posting(&self, to: &str, what: &str, body: Vec<u8>) -> Result<Posting, Unsendable> {
+        if body.len() > RECORD_BYTES_MAX {
+            return Err(Unsendable::TooLarge { size: body.len() });
+        }
+        let source: Arn = self
+            .function
+            .unqualified_arn()
+            .parse()
+            .map_err(|_| Unsendable::NoArn)?;
+        let chain = Lineage::of(self.stored.trace.as_deref()).and(&source.to_string());
+        let trace = chain.put(self.stored.trace.as_deref().unwrap_or_default());
+        Ok(Posting {
+            parcel: Parcel {
+                id: derived_id(&[what, &self.stored.request, to]).to_string(),
+                to: to.parse().map_err(|_| Unsendable::NoArn)?,
+                sender: Sender {
+                    service: LAMBDA,
+                    source,
+                    role: self.role.clone(),
+                },
+                body: body.into(),
+                attributes: Vec::new(),
+                subject: None,
+                group: None,
+                dedup: None,
+                trace: Some(trace),
+                event: None,
+            },
+            patience: PATIENCE,
+            dead_letter: None,
+        })
+    }
+
+    /// With `$LATEST` where the caller named nothing.
+    fn qualified_arn(&self) -> String {
+        let qualifier = self.function.qualifier.as_ref();
+        let qualifier = qualifier.map_or_else(|| Version::Latest.to_string(), ToString::to_string);
+        format!("{}:{qualifier}", self.function.unqualified_arn())
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let attempts = self.stored.failures + u32::from(self.end.is_ok());
+        let answer = self.end.as_ref().ok();
+        let record = InvocationRecord {
+            version: "1.0",
+            timestamp: self.now.iso_millis(),
+            request_context: RequestContext {
+                request_id: &self.stored.request,
+                function_arn: self.qualified_arn(),
+                condition: self.condition.as_str(),
+                approximate_invoke_count: attempts,
+            },
+            request_payload: self.stored.payload(),
+            response_context: answer.map(|outcome| ResponseContext {
+                status_code: 200,
+                executed_version: outcome.executed_version.to_string(),
+                function_error: outcome.function_error,
+            }),
+            response_payload: answer.map(|outcome| as_json(&outcome.payload)),
+        };
+        // Maps with text keys always encode.
+        serde_json::to_vec(&record).unwrap_or_default()
+    }
 }
 
 /// A runtime of the user's own may answer with something that is no JSON: then it is told as text.
@@ -110,115 +233,33 @@ fn as_json(payload: &[u8]) -> Box<RawValue> {
     })
 }
 
-/// The call of a function that is the destination; `None` if `arn` names none.
-pub(crate) fn call_of(arn: &str, record: Vec<u8>, id: RequestId) -> Option<Request> {
-    let mut parts = arn.splitn(8, ':').skip(2);
-    let mut next = || parts.next().unwrap_or_default();
-    let (service, region, account, kind, name, qualifier) =
-        (next(), next(), next(), next(), next(), next());
-    if (service, kind) != ("lambda", "function") {
-        return None;
-    }
-    let qualifier = match qualifier {
-        "" => None,
-        text => Some(text.parse().ok()?),
-    };
-    Some(Request {
-        function: FunctionRef {
-            account: account.parse().ok()?,
-            region: region.parse().ok()?,
-            name: name.parse().ok()?,
-            qualifier,
-        },
-        payload: record.into(),
-        request_id: id,
-        client_context: None,
-        cognito_identity: None,
-        trace: None,
-        want_log: false,
-    })
+/// The message of an error that a function gave; the whole answer if it holds none.
+fn message_in(payload: &[u8]) -> String {
+    let error: Option<serde_json::Value> = serde_json::from_slice(payload).ok();
+    let message = error.as_ref().and_then(|e| e.get("errorMessage")?.as_str());
+    message.map_or_else(
+        || String::from_utf8_lossy(payload).into_owned(),
+        str::to_owned,
+    )
 }
 
-#[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn function() -> FunctionRef {
-        FunctionRef {
-            account: "000000000000".parse().unwrap(),
-            region: "us-east-1".parse().unwrap(),
-            name: "f".parse().unwrap(),
-            qualifier: None,
+impl EventQueue {
+    /// Counts what a function sent and nobody got.
+    pub fn not_delivered(&self, parcel: &Parcel) {
+        if parcel.sender.service == LAMBDA {
+            let is_dead_letter = parcel.attributes.iter().any(|(n, _)| n == ERROR_REQUEST);
+            self.undelivered(&parcel.sender.source.to_string(), is_dead_letter);
         }
     }
 
-    fn stored() -> Stored {
-        let id = "00000000-0000-4000-8000-000000000001".parse().unwrap();
-        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
-        let request = call_of(arn, br#"{"a": 1}"#.to_vec(), id).unwrap();
-        Stored::new(&request, Time::from_unix_secs(0)).unwrap()
-    }
-
-    fn told(condition: Condition, end: Result<Outcome, Refused>) -> Value {
-        let record = record(
-            &stored(),
-            &function(),
-            condition,
-            &end,
-            Time::from_unix_secs(1),
-        );
-        serde_json::from_slice(&record).unwrap()
-    }
-
-    #[test]
-    fn a_handled_event_is_told_with_its_answer() {
-        let end = Ok(Outcome {
-            executed_version: Version::Latest,
-            payload: Bytes::from_static(br#"{"b":2}"#),
-            function_error: None,
-            log_tail: None,
-        });
-        assert_eq!(
-            told(Condition::Success, end),
-            json!({
-                "version": "1.0",
-                "timestamp": "1970-01-01T00:00:01.000Z",
-                "requestContext": {
-                    "requestId": "00000000-0000-4000-8000-000000000001",
-                    "functionArn": "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST",
-                    "condition": "Success",
-                    "approximateInvokeCount": 1,
-                },
-                "requestPayload": {"a": 1},
-                "responseContext": {"statusCode": 200, "executedVersion": "$LATEST"},
-                "responsePayload": {"b": 2},
-            })
-        );
-    }
-
-    #[test]
-    fn an_event_that_never_ran_has_no_answer() {
-        let told = told(
-            Condition::Failure("EventAgeExceeded"),
-            Err(Refused::Throttled { reason: "x" }),
-        );
-        assert_eq!(told.get("responseContext"), None);
-        assert_eq!(told.get("responsePayload"), None);
-        let context = told.get("requestContext").unwrap();
-        assert_eq!(context["condition"], "EventAgeExceeded");
-        assert_eq!(context["approximateInvokeCount"], 0);
-    }
-
-    #[test]
-    fn only_functions_are_called() {
-        let id = || "00000000-0000-4000-8000-000000000001".parse().unwrap();
-        let of = |arn: &str| call_of(arn, Vec::new(), id()).map(|r| r.function.to_string());
-        let arn = "arn:aws:lambda:us-east-1:000000000000:function:g:live";
-        assert_eq!(of(arn).as_deref(), Some(arn));
-        assert_eq!(of("arn:aws:sqs:us-east-1:000000000000:q"), None);
-        assert_eq!(of("arn:aws:lambda:us-east-1:000000000000:layer:l:1"), None);
+    pub(crate) fn undelivered(&self, function: &str, is_dead_letter: bool) {
+        self.counters
+            .count(function, |counts| match is_dead_letter {
+                true => counts.dead_letter_errors += 1,
+                false => counts.destination_failures += 1,
+            });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,200 +1,193 @@
 //! Asynchronous invocation, the running half: takes accepted events and brings each to its end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use store::{Leased, StoreError};
-use tasks::{Progress, WorkError, Worker};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use functions::EventInvoke;
+use model::FunctionRef;
+use model::ports::{Outbox, Posting};
+use store::{Handler, LanesConfig, Leased, Next, StoreError};
+use tasks::{Time, Worker};
 
-use crate::destination::{self, Condition};
-use crate::event::{EventQueue, Stored, queue_id};
+use crate::destination::{self, Condition, Told};
+use crate::event::{EventQueue, Stored};
 use crate::retry::{Policy, Verdict, verdict};
 use crate::{Invoke, Outcome, Refused, Request};
 
-/// Events that run at once.
-const RUNNING_MAX: usize = 256;
-/// Events taken at once.
-const TAKE_MAX: usize = 16;
-/// How long one look at the queue waits.
-const TAKE_WAIT: Duration = Duration::from_secs(30);
-/// An event that runs is held so long; after a crash it comes back then.
-const LEASE: Duration = Duration::from_secs(30);
-/// How often the lease is renewed.
-const RENEW: Duration = Duration::from_secs(10);
+/// Events that run at once; one function alone gets half of them.
+const RUNNING_MAX: usize = 1_024;
+/// Bytes of those.
+const RUNNING_BYTES_MAX: usize = 128 << 20;
 
-struct Drain {
+struct Attempts {
     invoke: Invoke,
     events: EventQueue,
-    room: Arc<Semaphore>,
-    taken: Vec<(Leased, OwnedSemaphorePermit)>,
-    failed: Option<StoreError>,
+    outbox: Arc<dyn Outbox>,
 }
 
 impl Invoke {
-    /// The worker that runs what `events` accepted.
-    pub fn drain(&self, events: EventQueue) -> impl Worker + use<> {
-        Drain {
+    /// The worker that runs what `events` accepted; destinations hear through `outbox`.
+    pub fn drain(&self, events: &EventQueue, outbox: Arc<dyn Outbox>) -> impl Worker + use<> {
+        let attempts = Attempts {
             invoke: self.clone(),
-            events,
-            room: Arc::new(Semaphore::new(RUNNING_MAX)),
-            taken: Vec::new(),
-            failed: None,
-        }
+            events: events.clone(),
+            outbox,
+        };
+        let config = LanesConfig {
+            handled_max: RUNNING_MAX,
+            bytes_max: RUNNING_BYTES_MAX,
+        };
+        events.lanes.drain(Arc::new(attempts), config)
     }
 }
 
 #[async_trait]
-impl Worker for Drain {
-    fn name(&self) -> String {
-        "asynchronous events".to_owned()
+impl Handler for Attempts {
+    async fn handle(&self, message: &Leased) -> Result<Next, StoreError> {
+        let stored = match Stored::decode(&message.body) {
+            Ok(stored) => stored,
+            Err(error) => {
+                tracing::error!(message = %message.id.0, %error, "event dropped");
+                return Ok(Next::Done);
+            }
+        };
+        let request = stored.request()?;
+        let function = request.function.clone();
+        let end = self.attempt(&stored, request).await;
+        let now = self.events.now();
+        if self.is_cut_off(&end) {
+            tracing::debug!(request = stored.request, "event left for the next start");
+            return Ok(Next::At(now));
+        }
+        self.follow(stored, &function, &end, now).await
+    }
+}
+
+impl Attempts {
+    /// Runs the function, unless it is switched off.
+    async fn attempt(&self, stored: &Stored, request: Request) -> Result<Outcome, Refused> {
+        let function = &request.function;
+        if let Ok(call) = self.invoke.0.functions.resolve_call(function)
+            && call.reserved == Some(0)
+        {
+            return Err(Refused::SwitchedOff);
+        }
+        let age = self.events.now().since(stored.accepted());
+        let counters = &self.events.counters;
+        counters.count(&function.unqualified_arn(), |counts| {
+            counts.age = age;
+            counts.age_max = counts.age_max.max(age);
+        });
+        self.invoke.request_response(request).await
     }
 
-    async fn wait(&mut self) {
-        // The semaphore is never closed.
-        let Ok(first) = self.room.clone().acquire_owned().await else {
-            return;
-        };
-        let mut permits = vec![first];
-        while permits.len() < TAKE_MAX {
-            match self.room.clone().try_acquire_owned() {
-                Ok(permit) => permits.push(permit),
-                Err(_) => break,
+    /// Whether the call may have failed because the server goes down and took its environment along:
+    /// that is not held against the function.
+    fn is_cut_off(&self, end: &Result<Outcome, Refused>) -> bool {
+        let is_failure = !matches!(end, Ok(outcome) if outcome.function_error.is_none());
+        is_failure && self.invoke.0.tasks.stop().is_requested()
+    }
+
+    /// What becomes of an event after an attempt.
+    async fn follow(
+        &self,
+        mut stored: Stored,
+        function: &FunctionRef,
+        end: &Result<Outcome, Refused>,
+        now: Time,
+    ) -> Result<Next, StoreError> {
+        let attached = self.invoke.0.functions.attached(function);
+        let config = attached.as_ref().and_then(|a| a.event_invoke.as_ref());
+        let policy = Policy::of(config);
+        let request = &stored.request;
+        match verdict(end, stored.failures, stored.accepted(), now, policy) {
+            Verdict::Done => {
+                self.tell(&stored, function, config, Condition::Success, end, now)
+                    .await?;
+                Ok(Next::Done)
+            }
+            Verdict::Later(at) => Ok(Next::At(at)),
+            Verdict::Again(at) => {
+                stored.failures += 1;
+                let (request, failures) = (&stored.request, stored.failures);
+                tracing::debug!(request, failures, "function failed, asked again");
+                let body = stored.encode()?;
+                Ok(Next::Changed { body, at })
+            }
+            Verdict::GiveUp(reason) => {
+                let arn = function.unqualified_arn();
+                tracing::warn!(request, function = arn, reason, "event given up");
+                self.events.counters.count(&arn, |counts| {
+                    counts.dropped += 1;
+                    if matches!(end, Err(Refused::Recursive)) {
+                        counts.recursive_dropped += 1;
+                    }
+                });
+                let condition = Condition::Failure(reason);
+                self.tell(&stored, function, config, condition, end, now)
+                    .await?;
+                Ok(Next::Done)
             }
         }
-        // Dropped in here, a taken event comes back when its lease ends.
-        match self
-            .events
-            .queue
-            .take(&queue_id(), permits.len(), TAKE_WAIT)
-            .await
-        {
-            Ok(events) => self.taken = events.into_iter().zip(permits).collect(),
-            Err(error) => self.failed = Some(error),
-        }
     }
 
-    async fn work(&mut self) -> Result<Progress, WorkError> {
-        for (event, permit) in self.taken.drain(..) {
-            let (invoke, events) = (self.invoke.clone(), self.events.clone());
-            self.invoke.0.tasks.spawn("asynchronous event", async move {
-                if let Err(error) = handle(&invoke, &events, &event).await {
-                    // The lease ends and the event comes back.
-                    tracing::warn!(message = %event.id.0, %error, "event not brought to its end");
-                }
-                drop(permit);
-            });
+    /// Hands to the outbox what destination and dead-letter queue shall hear. It comes before the event is
+    /// let go, and a repetition is known by its id: a crash in between tells it twice at worst.
+    async fn tell(
+        &self,
+        stored: &Stored,
+        function: &FunctionRef,
+        config: Option<&EventInvoke>,
+        condition: Condition,
+        end: &Result<Outcome, Refused>,
+        now: Time,
+    ) -> Result<(), StoreError> {
+        let latest = self
+            .invoke
+            .0
+            .functions
+            .resolve(&function.with_qualifier(None));
+        let latest = latest.ok().map(|deployed| deployed.config.clone());
+        let told = Told {
+            stored,
+            function,
+            condition,
+            end,
+            now,
+            role: latest.as_ref().map(|config| config.role.to_string()),
+        };
+        let mut postings = Vec::new();
+        if let Some(arn) = config.and_then(|config| condition.destination(config)) {
+            self.add(&mut postings, &told, told.record(arn), arn, false);
         }
-        match self.failed.take() {
-            Some(error) => Err(error.into()),
-            None => Ok(Progress::More),
+        // Versions have the dead-letter queue of `$LATEST`.  [Lambda guide: dead-letter queues]
+        let dead_letter = latest.as_ref().and_then(|c| c.dead_letter.as_deref());
+        if let (Some(arn), Condition::Failure(_)) = (dead_letter, condition) {
+            self.add(&mut postings, &told, told.dead_letter(arn), arn, true);
         }
+        if postings.is_empty() {
+            return Ok(());
+        }
+        let posted = self.outbox.post(postings).await;
+        posted.map_err(|error| StoreError::Io(error.to_string().into()))
     }
-}
 
-/// One attempt, and what follows from it.
-async fn handle(invoke: &Invoke, events: &EventQueue, event: &Leased) -> Result<(), StoreError> {
-    let mut stored = match Stored::decode(&event.body) {
-        Ok(stored) => stored,
-        Err(error) => {
-            tracing::error!(message = %event.id.0, %error, "event dropped");
-            return events.queue.ack(&event.token).await;
-        }
-    };
-    let request = stored.request()?;
-    let function = request.function.clone();
-    let end = attempt(invoke, events, event, request).await?;
-    let attached = invoke.0.functions.attached(&function);
-    let config = attached.as_ref().and_then(|a| a.event_invoke.as_ref());
-    let now = events.clock.now();
-    let request = &stored.request;
-    if is_cut_off(invoke, &end) {
-        tracing::debug!(%request, "event left for the next start");
-        return events.queue.retry(&event.token, now).await;
-    }
-    let policy = Policy::of(config);
-    let verdict = verdict(&end, stored.failures, stored.accepted(), now, policy);
-    let condition = match &verdict {
-        Verdict::Done => Some(Condition::Success),
-        Verdict::GiveUp(reason) => Some(Condition::Failure(reason)),
-        Verdict::Later(_) | Verdict::Again(_) => None,
-    };
-    let destination = config
-        .zip(condition)
-        .and_then(|(config, condition)| condition.destination(config));
-    if let (Some(arn), Some(condition)) = (destination, condition) {
-        let record = destination::record(&stored, &function, condition, &end, now);
-        // Before the event is let go: a crash in between tells it twice and never not at all.
-        tell(invoke, events, &stored, arn, record).await?;
-    }
-    match verdict {
-        Verdict::Done => events.queue.ack(&event.token).await,
-        Verdict::Later(at) => events.queue.retry(&event.token, at).await,
-        Verdict::Again(at) => {
-            tracing::debug!(%request, failures = stored.failures + 1, "function failed, asked again");
-            stored.failures += 1;
-            // First the new one: a crash in between repeats an attempt and loses none.
-            events
-                .queue
-                .put(&queue_id(), stored.encode()?, at, None)
-                .await?;
-            events.queue.ack(&event.token).await
-        }
-        Verdict::GiveUp(reason) => {
-            tracing::warn!(%request, reason, "event given up");
-            events.queue.ack(&event.token).await
-        }
-    }
-}
-
-/// Hands a record to its destination, durably.
-async fn tell(
-    invoke: &Invoke,
-    events: &EventQueue,
-    stored: &Stored,
-    arn: &str,
-    record: Vec<u8>,
-) -> Result<(), StoreError> {
-    let id = invoke.0.tasks.ids().uuid().parse().ok();
-    match id.and_then(|id| destination::call_of(arn, record, id)) {
-        Some(call) => {
-            let once = format!("destination {arn} of {}", stored.request);
-            events.accept_once(&call, Some(&once)).await
-        }
-        None => {
-            let request = &stored.request;
-            tracing::error!(%request, arn, "Kiln cannot deliver to this destination yet");
-            Ok(())
-        }
-    }
-}
-
-/// Whether the call may have failed because the server goes down and took its environment along: that
-/// is not held against the function.
-fn is_cut_off(invoke: &Invoke, end: &Result<Outcome, Refused>) -> bool {
-    let is_failure = !matches!(end, Ok(outcome) if outcome.function_error.is_none());
-    is_failure && invoke.0.tasks.stop().is_requested()
-}
-
-/// Runs the function while the lease is renewed.
-async fn attempt(
-    invoke: &Invoke,
-    events: &EventQueue,
-    event: &Leased,
-    request: Request,
-) -> Result<Result<Outcome, Refused>, StoreError> {
-    let mut run = std::pin::pin!(invoke.request_response(request));
-    loop {
-        tokio::select! {
-            biased;
-            end = &mut run => return Ok(end),
-            () = events.clock.sleep(RENEW) => {
-                let until = events.clock.now() + LEASE;
-                if let Err(error) = events.queue.extend(&event.token, until).await {
-                    // The call cannot be taken back. At worst it is made twice, which is allowed.
-                    tracing::warn!(message = %event.id.0, %error, "lease not renewed");
-                }
+    /// What can never be posted is counted here; what can, by who delivers.
+    fn add(
+        &self,
+        postings: &mut Vec<Posting>,
+        told: &Told<'_>,
+        posting: Result<Posting, destination::Unsendable>,
+        arn: &str,
+        is_dead_letter: bool,
+    ) {
+        match posting {
+            Ok(posting) => postings.push(posting),
+            Err(error) => {
+                let request = &told.stored.request;
+                tracing::warn!(request, to = arn, %error, "not delivered");
+                let function = told.function.unqualified_arn();
+                self.events.undelivered(&function, is_dead_letter);
             }
         }
     }

@@ -1,21 +1,21 @@
 //! Asynchronous invocation, the accepting half: one durable write.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 use model::{FunctionRef, RequestId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Queue, QueueId, Store, StoreError};
-use tasks::{Clock, Time};
+use store::{Lane, Lanes, Store, StoreError};
+use tasks::{Ids, Tasks, Time};
 
-use crate::Request;
+use crate::lineage;
+use crate::{EventCounters, Request};
 
-/// Events that were accepted and not handled yet. Clones share one durable queue.
+/// Events that were accepted and not handled yet, a lane for each function. Clones share them.
 #[derive(Clone)]
 pub struct EventQueue {
-    pub(crate) queue: Arc<dyn Queue>,
-    pub(crate) clock: Clock,
+    pub(crate) lanes: Lanes,
+    pub(crate) tasks: Tasks,
+    pub(crate) counters: EventCounters,
 }
 
 /// The stored form of an event. Older ones must stay readable.
@@ -35,24 +35,25 @@ pub(crate) struct Stored {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_context: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    trace: Option<String>,
+    pub(crate) trace: Option<String>,
     /// As it was sent.
     payload: Box<RawValue>,
 }
 
-pub(crate) fn queue_id() -> QueueId {
-    QueueId("lambda-events".to_owned())
-}
+/// Every lane begins with it. Before there were lanes it was the one queue of all events, which is now
+/// the lane without a name.
+const LANES: &str = "lambda-events";
 
 fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(format!("asynchronous event: {what}").into())
 }
 
 impl EventQueue {
-    pub fn new(store: &Store, clock: &Clock) -> EventQueue {
+    pub fn new(store: &Store, tasks: &Tasks) -> EventQueue {
         EventQueue {
-            queue: store.queue.clone(),
-            clock: clock.clone(),
+            lanes: Lanes::new(store, tasks, LANES),
+            tasks: tasks.clone(),
+            counters: EventCounters::default(),
         }
     }
 
@@ -70,17 +71,28 @@ impl EventQueue {
         request: &Request,
         dedup: Option<&str>,
     ) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let stored = Stored::new(request, now)?;
-        self.queue
-            .put(&queue_id(), stored.encode()?, now, dedup)
-            .await?;
+        let now = self.now();
+        let stored = Stored::new(request, now, self.tasks.ids())?;
+        let function = request.function.unqualified_arn();
+        let lane = Lane::Free(["/", &function].concat());
+        self.lanes.put(&lane, stored.encode()?, now, dedup).await?;
+        self.counters
+            .count(&function, |counts| counts.received += 1);
         Ok(())
+    }
+
+    /// What happened to events, by the ARN of their function.
+    pub fn counters(&self) -> &EventCounters {
+        &self.counters
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.tasks.clock().now()
     }
 }
 
 impl Stored {
-    pub(crate) fn new(request: &Request, accepted: Time) -> Result<Stored, StoreError> {
+    pub(crate) fn new(request: &Request, accepted: Time, ids: &Ids) -> Result<Stored, StoreError> {
         let f = &request.function;
         let payload = serde_json::from_slice(&request.payload).map_err(|_| damaged("payload"))?;
         Ok(Stored {
@@ -92,7 +104,8 @@ impl Stored {
             accepted_us: accepted.unix_micros(),
             failures: 0,
             client_context: request.client_context.clone(),
-            trace: request.trace.clone(),
+            // All attempts and what follows from them have one root.
+            trace: Some(lineage::rooted(request.trace.as_deref(), accepted, ids)),
             payload,
         })
     }

@@ -111,6 +111,9 @@ pub enum Refused {
     /// The function ran too often in one chain of calls.
     #[error("recursive loop")]
     Recursive,
+    /// An event whose function has a reserved concurrency of zero.
+    #[error("the reserved concurrency of the function is zero")]
+    SwitchedOff,
     #[error("Rate Exceeded.")]
     Throttled { reason: &'static str },
     /// The host cannot run the function; the message names what to install.

@@ -15,6 +15,7 @@
 //! caller. Start with [`Invoke::request_response`].
 
 mod admission;
+mod counters;
 mod credentials;
 mod destination;
 mod drain;
@@ -38,6 +39,7 @@ mod sync;
 mod target;
 mod unattended;
 
+pub use counters::{EventCounters, EventCounts};
 pub use credentials::{Issued, SessionKeys};
 pub use event::EventQueue;
 pub use handle::{Invoke, InvokeConfig, Outcome, Parts, Refused, Request};

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use tasks::{Ids, Time};
+
 /// A function that ran so often in one chain is not run again.
 pub(crate) const RUNS_MAX: u32 = 16;
 /// Functions of a chain that are remembered; the ones that ran longest ago are forgotten.
@@ -82,6 +84,25 @@ impl fmt::Display for Lineage {
     }
 }
 
+/// The trace header with a root: the one it has, or a new one.
+pub(crate) fn rooted(trace: Option<&str>, now: Time, ids: &Ids) -> String {
+    let trace = trace.unwrap_or_default();
+    if root(trace).is_some() {
+        return trace.to_owned();
+    }
+    let root = format!("Root=1-{:08x}-{}", now.unix_secs(), ids.hex(12));
+    match trace {
+        "" => root,
+        rest => format!("{root};{rest}"),
+    }
+}
+
+/// The root of a trace header: the same for all that follows from one request.
+pub(crate) fn root(trace: &str) -> Option<&str> {
+    let mut parts = trace.split(';');
+    parts.find_map(|part| part.trim().strip_prefix("Root=").filter(|r| !r.is_empty()))
+}
+
 /// FNV-1a: short and the same over restarts.
 fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| {
@@ -110,6 +131,21 @@ mod tests {
             Lineage::default().and("a").put(""),
             format!("Lineage={}", Lineage::default().and("a"))
         );
+    }
+
+    #[test]
+    fn a_root_is_kept_or_made() {
+        let (now, ids) = (Time::from_unix_secs(16), Ids::seeded(1));
+        let made = rooted(Some("Lineage=1:00000001:9"), now, &ids);
+        assert!(made.starts_with("Root=1-00000010-"), "{made}");
+        assert_eq!(
+            Lineage::of(Some(&made)),
+            Lineage::of(Some("Lineage=1:00000001:9"))
+        );
+        let given = "Parent=a;Root=1-b";
+        assert_eq!(rooted(Some(given), now, &ids), given);
+        assert_eq!(root(given), Some("1-b"));
+        assert_eq!(root("Parent=a"), None);
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub(crate) fn verdict(
         Ok(outcome) if outcome.function_error.is_none() => Verdict::Done,
         Err(Refused::NotFound { .. }) => Verdict::GiveUp("the function is gone"),
         Err(Refused::Recursive) => Verdict::GiveUp("RecursiveLoop"),
+        Err(Refused::SwitchedOff) => Verdict::GiveUp("ZeroReservedConcurrency"),
         _ if age >= policy.age_max => Verdict::GiveUp("EventAgeExceeded"),
         Ok(_) if failures >= policy.retries_max => Verdict::GiveUp("RetriesExhausted"),
         Ok(_) => {
@@ -74,7 +75,11 @@ pub(crate) fn verdict(
                 false => Verdict::Again(now + wait),
             }
         }
-        Err(_) => Verdict::Later(now + age.clamp(PLATFORM_WAIT_MIN, PLATFORM_WAIT_MAX)),
+        Err(_) => {
+            // As long as the event is old: that doubles. The last attempt comes at the end of its age.
+            let wait = age.clamp(PLATFORM_WAIT_MIN, PLATFORM_WAIT_MAX);
+            Verdict::Later((now + wait).min(accepted + policy.age_max))
+        }
     }
 }
 
@@ -131,6 +136,7 @@ mod tests {
         check(throttled(), 2, 0, Verdict::Later(at(1)));
         check(throttled(), 0, 100, Verdict::Later(at(200)));
         check(throttled(), 0, 10_000, Verdict::Later(at(10_300)));
+        check(throttled(), 0, 21_500, Verdict::Later(at(21_600)));
         check(throttled(), 0, 21_600, Verdict::GiveUp("EventAgeExceeded"));
     }
 
@@ -161,6 +167,13 @@ mod tests {
         ] {
             assert_eq!(verdict(&failed, 0, at(0), at(age), policy), expected);
         }
+    }
+
+    /// [ASY-26]
+    #[test]
+    fn a_function_that_is_switched_off_ends_its_events_at_once() {
+        let off = Verdict::GiveUp("ZeroReservedConcurrency");
+        check(Err(Refused::SwitchedOff), 0, 0, off);
     }
 
     #[test]

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use functions::{Functions, FunctionsConfig};
 use invoke::{Catalog, EventQueue, EventTarget, Invoke, InvokeConfig, Parts, Rate, SessionKeys};
+use model::ports::Parcel;
 use sandbox::{Network, Sandbox};
 use store::Store;
-use targets::{Deliverer, DurableOutbox, Registry};
+use targets::{Deliverer, DurableOutbox, Registry, Step};
 use tasks::Tasks;
 use wire::access::{Credential, Credentials, Principal, Secret};
 use wire::{Access, Mode, Router};
@@ -76,11 +77,10 @@ pub(crate) async fn build(
         },
     );
 
-    let events = EventQueue::new(&store, tasks.clock());
-    tasks.add(invoke.drain(events.clone()));
-
     // Senders get `outbox`; the deliverer is started when every receiver is there.
     let outbox = DurableOutbox::open(&store, tasks);
+    let events = EventQueue::new(&store, tasks);
+    tasks.add(invoke.drain(&events, Arc::new(outbox.clone())));
 
     // 3. Embedded services.
     let iam = iam::open(&store, tasks).await?;
@@ -88,7 +88,16 @@ pub(crate) async fn build(
     // Who receives what the outbox holds, by the service in the ARN.
     let registry =
         Registry::default().with("lambda", Arc::new(EventTarget::new(&functions, &events)));
-    tasks.add(Deliverer::new(&outbox, registry, tasks).worker());
+    let count = {
+        let events = events.clone();
+        move |parcel: &Parcel, _: u32, step: &Step| {
+            if matches!(step, Step::Lost { .. }) {
+                events.not_delivered(parcel);
+            }
+        }
+    };
+    let deliverer = Deliverer::new(&outbox, registry, tasks).with_witness(Arc::new(count));
+    tasks.add(deliverer.worker());
 
     // 4. The door.
     let known = Known {

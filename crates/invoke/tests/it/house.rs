@@ -5,7 +5,9 @@ use std::time::Duration;
 use functions::{
     Config, Functions, FunctionsConfig, LogFormat, Logging, NewCode, NewFunction, Package,
 };
-use invoke::{Catalog, Invoke, InvokeConfig, Outcome, Parts, Refused, Request, SessionKeys};
+use invoke::{
+    Catalog, EventQueue, Invoke, InvokeConfig, Outcome, Parts, Refused, Request, SessionKeys,
+};
 use model::ports::{LogLine, LogSink, LogStreamRef};
 use model::{FunctionRef, RequestId};
 use sandbox::fake::Fake;
@@ -37,6 +39,7 @@ pub(crate) struct House {
     pub(crate) keys: SessionKeys,
     pub(crate) store: store::Store,
     pub(crate) disk: store::simulated::Disk,
+    pub(crate) events: EventQueue,
     _dir: tempfile::TempDir,
 }
 
@@ -118,8 +121,9 @@ impl House {
             fake,
             lines,
             control,
-            tasks,
             keys,
+            events: EventQueue::new(&store, &tasks),
+            tasks,
             store,
             disk,
             _dir: dir,

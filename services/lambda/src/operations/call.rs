@@ -168,6 +168,7 @@ pub(crate) fn refused(why: Refused, target: &Target) -> Fault {
             Fault::client("TooManyRequestsException", 429, "Rate Exceeded.")
                 .with_member("Reason", reason)
         }
+        Refused::SwitchedOff => Fault::client("TooManyRequestsException", 429, "Rate Exceeded."),
         Refused::InvalidRuntime { message } => {
             Fault::server("InvalidRuntimeException", 502, message).capital_message()
         }

@@ -77,8 +77,9 @@ impl Api {
             tasks: tasks.clone(),
         };
         let invoke = Invoke::new(InvokeConfig::default(), parts);
-        let events = EventQueue::new(&store, tasks.clock());
-        tasks.add(invoke.drain(events.clone()));
+        let events = EventQueue::new(&store, &tasks);
+        let outbox = targets::DurableOutbox::open(&store, &tasks);
+        tasks.add(invoke.drain(&events, Arc::new(outbox)));
         let deps = lambda::Deps {
             functions,
             invoke,
