@@ -151,6 +151,7 @@ impl Starter {
             network: self.network,
             waiting,
             template,
+            snapshot: None,
             extensions: Extensions {
                 external: deployed.layers.extensions().to_vec(),
                 function: Arc::new(Function {

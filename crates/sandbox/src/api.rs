@@ -24,6 +24,16 @@ pub trait Sandbox: Send + Sync {
     /// Makes an environment, starts the runtime and waits until it asks for its first event.
     async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError>;
 
+    /// Makes an environment, starts the runtime and keeps it as soon as it has initialised itself and
+    /// run its hooks. Needs no template and no waiting process; external extensions are not started.
+    ///
+    /// # Errors
+    /// Those of [`Sandbox::start`]. What cannot be kept although its init phase went well is none.
+    async fn snapshot(&self, spec: EnvironmentSpec) -> Result<Taken, StartError> {
+        let _ = spec;
+        Ok(Taken::Unsupported)
+    }
+
     /// What is ready for starts to come.
     fn kept(&self) -> Kept {
         Kept::default()
@@ -31,6 +41,31 @@ pub trait Sandbox: Send + Sync {
 
     /// Ends every environment and the backend's helper process.
     async fn shutdown(&self, grace: Duration);
+}
+
+/// An initialised runtime. Environments of the very same function may be forks of it.
+/// Dropping the last reference ends it; environments hold one each.
+pub trait Snapshot: Send + Sync {
+    /// The id of its environment.
+    fn id(&self) -> &str;
+
+    /// False once it ended by itself.
+    fn is_alive(&self) -> bool;
+
+    /// The init phase that it is the end of.
+    fn init(&self) -> InitReport;
+}
+
+/// What came of [`Sandbox::snapshot`].
+pub enum Taken {
+    Kept(Arc<dyn Snapshot>),
+    /// The init phase went well; the reason says what it left that cannot be forked.
+    Not {
+        reason: String,
+        init: InitReport,
+    },
+    /// The backend keeps none; nothing was run.
+    Unsupported,
 }
 
 /// One execution environment with its runtime waiting for an event.
@@ -117,6 +152,8 @@ pub enum Origin {
     Ready,
     /// A [`Waiting`] process.
     Waiting,
+    /// A [`Snapshot`]: `duration` is that of the restore as the runtime sees it.
+    Snapshot,
 }
 
 /// What a backend keeps ready for starts to come.
@@ -152,6 +189,8 @@ pub struct EnvironmentSpec {
     /// [`waiting`](Self::waiting), but with `_KILN_TEMPLATE_FD` instead of `_KILN_WAIT_FD`, one process
     /// for all functions of the key, outside of their environments, and never a function itself.
     pub template: Option<Arc<Waiting>>,
+    /// The start is a fork of this one, which must have been made of an equal spec.
+    pub snapshot: Option<Arc<dyn Snapshot>>,
     /// What runs beside the runtime.
     pub extensions: Extensions,
     /// Longest init phase.

@@ -6,7 +6,7 @@
 //! - [`fake`]: scripted, for tests of everything above.
 //! - [`doctor`]: what this host can enforce.
 //!
-//! Not here: which interpreter runs, pools, retries, log lines. All `unsafe` is in `sys.rs`.
+//! Not here: which interpreter runs, pools, retries, log lines. All `unsafe` is in `sys.rs` and `sys_trace.rs`.
 //!
 //! Where to start: [`Sandbox`] and [`Environment`], then `running.rs` for one call, then
 //! `helper/environment.rs` for how an environment comes to be.
@@ -25,6 +25,7 @@ mod output;
 pub mod process;
 mod running;
 mod sys;
+mod sys_trace;
 mod winding;
 
 pub use runtime_api::{Category, Extension, Function, Standing, Telemetry};
@@ -32,6 +33,6 @@ pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stre
 
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, Kept, LimitState,
-    Mount, Network, Origin, Output, OutputLine, Sandbox, StartError, Waiting,
+    Mount, Network, Origin, Output, OutputLine, Sandbox, Snapshot, StartError, Taken, Waiting,
 };
 pub use extensions::{EXTENSIONS_DIR, Extensions, StopReason, extension_line};

@@ -1,4 +1,4 @@
-//! The system calls that no safe wrapper offers. The only file of this crate with `unsafe`.
+//! The system calls that no safe wrapper offers. With `sys_trace.rs` the only file of this crate with `unsafe`.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_ulong, c_void};

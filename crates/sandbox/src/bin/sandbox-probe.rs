@@ -265,6 +265,7 @@ async fn serve(dir: &str, pooled: bool) -> io::Result<()> {
             network: Network::None,
             waiting: None,
             template: None,
+            snapshot: None,
             extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),
             output: Arc::new(Nowhere),

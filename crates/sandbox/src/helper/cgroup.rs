@@ -228,6 +228,16 @@ impl Cgroups {
             .collect()
     }
 
+    /// Files into which another process writes a number to move that process into the groups.
+    pub(super) fn movers(&self, id: &str) -> io::Result<Vec<File>> {
+        let mut movers = self.entrances(id)?;
+        if let Some(path) = &self.freezer {
+            let procs = path.join(id).join("cgroup.procs");
+            movers.push(fs::OpenOptions::new().write(true).open(procs)?);
+        }
+        Ok(movers)
+    }
+
     /// The group of version 2 to clone into.
     pub(super) fn clone_target(&self, id: &str) -> io::Result<Option<OwnedFd>> {
         match &self.freezer {

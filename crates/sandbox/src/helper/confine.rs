@@ -121,6 +121,18 @@ pub(super) fn become_id(uid: u32, gid: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Acts as the function's user, so that what is made belongs to that; its own rights rest meanwhile.
+pub(super) fn stand_in_for_function() -> io::Result<()> {
+    let (root, function) = (Uid::from_raw(0), Uid::from_raw(FUNCTION_UID));
+    Ok(set_thread_res_uid(root, function, root)?)
+}
+
+/// Acts for itself again.
+pub(super) fn stand_in_no_more() -> io::Result<()> {
+    let root = Uid::from_raw(0);
+    Ok(set_thread_res_uid(root, root, root)?)
+}
+
 /// Keeps what making environments takes, as root: mounts and namespaces, id maps, scores and limits,
 /// code that belongs to another user, and the roots of cgroup hierarchies, which nobody may write.
 pub(super) fn helper_capabilities() -> io::Result<()> {
@@ -171,15 +183,21 @@ pub(super) fn no_capabilities() -> io::Result<()> {
 /// A second wall behind the mounts: reading and executing everywhere, writing in `/tmp` and to
 /// device nodes only; no signals and no abstract sockets across the border of the environment.
 pub(super) fn landlock() -> Result<(), landlock::RulesetError> {
-    rules()?.restrict_self().map(drop)
+    rules(false)?.restrict_self().map(drop)
+}
+
+/// The same for the runtime of a snapshot: each of its forks gets a `/tmp` of its own, which does not
+/// exist yet. Until it has the ordinary rules as well only mounts keep it from writing.
+pub(super) fn landlock_for_snapshots() -> Result<(), landlock::RulesetError> {
+    rules(true)?.restrict_self().map(drop)
 }
 
 /// The same rules for a process that is going to be here. `None`: the kernel has no Landlock.
 pub(super) fn landlock_rules() -> io::Result<Option<OwnedFd>> {
-    rules().map(Into::into).map_err(io::Error::other)
+    rules(false).map(Into::into).map_err(io::Error::other)
 }
 
-fn rules() -> Result<RulesetCreated, landlock::RulesetError> {
+fn rules(writes_anywhere: bool) -> Result<RulesetCreated, landlock::RulesetError> {
     let abi = ABI::V6;
     let all = AccessFs::from_all(abi);
     let files: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::IoctlDev;
@@ -190,7 +208,7 @@ fn rules() -> Result<RulesetCreated, landlock::RulesetError> {
         .create()?;
     let read = AccessFs::from_read(abi);
     for (path, access) in [
-        ("/", read),
+        ("/", if writes_anywhere { all } else { read }),
         ("/tmp", all),
         ("/proc", read | AccessFs::WriteFile | AccessFs::Truncate),
         ("/dev/null", files),

@@ -20,7 +20,9 @@ use rustix::process::{
 use super::beside::Beside;
 use super::cgroup::SELF;
 use super::confine;
+use super::copy;
 use super::interpreters::Offer;
+use super::keeper::{self, Keeper};
 use super::network;
 use super::order;
 use super::proto::{FromInit, Furniture, Neighbours, Reach, ToInit};
@@ -31,12 +33,26 @@ use super::template::HOST_NAME;
 use crate::channel::{self, MESSAGE_BYTES_MAX};
 use crate::sys;
 
+/// What an environment is for.
+pub(super) enum Kind {
+    Any,
+    Snapshot,
+    Fork {
+        /// Speaks to the first process of the snapshot.
+        keeper: OwnedFd,
+        /// The snapshot's `/tmp`.
+        tmp: OwnedFd,
+    },
+}
+
 /// What the helper prepared for this environment.
 pub(super) struct Plan<'a> {
     pub(super) reach: Reach,
+    pub(super) kind: Kind,
     /// The cgroups to enter.
     pub(super) groups: Vec<File>,
     pub(super) filter: &'a Filter,
+    pub(super) snapshot_filter: &'a Filter,
     pub(super) rootless: bool,
     /// Writing ends.
     pub(super) text: OwnedFd,
@@ -44,6 +60,14 @@ pub(super) struct Plan<'a> {
     /// Sockets to both.
     pub(super) server: OwnedFd,
     pub(super) helper: OwnedFd,
+}
+
+impl Plan<'_> {
+    fn fds(&self) -> Vec<BorrowedFd<'_>> {
+        [&self.text, &self.framed, &self.server, &self.helper]
+            .map(AsFd::as_fd)
+            .into()
+    }
 }
 
 /// Never returns to the helper's code.
@@ -81,8 +105,9 @@ struct Alive {
 
 /// Prepares and becomes a function.
 fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
-    let (mut root, listeners) = prepare(plan)?;
-    let mut runtime = Runtime::fork(plan).at("fork the runtime")?;
+    let (mut root, listeners, keeper) = prepare(plan)?;
+    let control = keeper.as_ref().map(Keeper::runtimes_end);
+    let mut runtime = Runtime::fork(plan, control).at("fork the runtime")?;
     let mut fds: Vec<BorrowedFd<'_>> = vec![root.tmp.as_fd()];
     fds.extend(listeners.iter().map(AsFd::as_fd));
     tell(plan, &FromInit::Prepared, &fds);
@@ -122,6 +147,17 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                 started(runtime.start(&text))?;
                 tell(plan, &FromInit::Waiting, &[]);
             }
+            ToInit::Restore { tmp_bytes } => {
+                root.resize_tmp(tmp_bytes)?;
+                root::stand()?;
+                let Kind::Fork { keeper, tmp } = &plan.kind else {
+                    return Err(Errno::PROTO).at("restore without a snapshot")?;
+                };
+                copy::all(tmp, &root.tmp).at("copy /tmp")?;
+                keeper::ask(keeper)?;
+                pid = keeper::arrived(runtime.pid).at("find the fork")?;
+                break;
+            }
             ToInit::HandOver { tmp_bytes, env } => {
                 root.resize_tmp(tmp_bytes)?;
                 root::stand()?;
@@ -131,6 +167,12 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
         }
     }
     tell(plan, &FromInit::Started, &[]);
+    if let Some(keeper) = keeper {
+        drop(runtime);
+        let tmp = root.into_tmp();
+        stay(plan, &keeper, &tmp).at("stay as it is")?;
+        return Err(keeper.keep(plan, &tmp, pid));
+    }
     drop((root, runtime));
     close_up(plan, beside.as_ref()).at("shrink the first process")?;
     Ok(Alive {
@@ -162,23 +204,30 @@ fn started(started: Started) -> Result<(), FromInit> {
 }
 
 /// Without a server nobody needs the environment.
-fn tell(plan: &Plan<'_>, word: &FromInit, fds: &[BorrowedFd<'_>]) {
+pub(super) fn tell(plan: &Plan<'_>, word: &FromInit, fds: &[BorrowedFd<'_>]) {
     if channel::send(&plan.server, word, fds).is_err() {
         sys::exit_now(1);
     }
 }
 
 /// Makes everything that does not depend on the function; gives the listeners too.
-fn prepare(plan: &Plan<'_>) -> Result<(Root, Vec<OwnedFd>), FromInit> {
+fn prepare(plan: &Plan<'_>) -> Result<(Root, Vec<OwnedFd>, Option<Keeper>), FromInit> {
     sys::ordinary_priority().at("take the ordinary priority")?;
     for mut group in &plan.groups {
         group.write_all(SELF).at("enter the cgroup")?;
     }
     // It may live long: what belongs to the helper and to other environments goes now.
-    let kept = [&plan.text, &plan.framed, &plan.server, &plan.helper].map(AsFd::as_fd);
+    let mut kept = plan.fds();
+    if let Kind::Fork { keeper, tmp } = &plan.kind {
+        kept.extend([keeper.as_fd(), tmp.as_fd()]);
+    }
     sys::close_all_but(&kept).at("close what is the helper's")?;
     if !matches!(rustix::io::read(&plan.helper, &mut [0; 1][..]), Ok(1)) {
         sys::exit_now(1); // the helper died
+    }
+    if let Kind::Fork { .. } = &plan.kind {
+        // It was moved into its cgroup after it was cloned.
+        sys::unshare(libc::CLONE_NEWCGROUP).at("make a cgroup namespace")?;
     }
     if !plan.rootless {
         confine::become_id(0, 0).at("become the environment's own root")?;
@@ -189,8 +238,14 @@ fn prepare(plan: &Plan<'_>) -> Result<(Root, Vec<OwnedFd>), FromInit> {
     rustix::system::sethostname(name.as_bytes()).at("set the host name")?;
     umask(rustix::fs::Mode::from_raw_mode(0o022));
     let listeners = network::make(plan.reach).at("make the network")?;
-    no_more_namespaces();
-    Ok((Root::make()?, listeners))
+    let keeper = match &plan.kind {
+        Kind::Snapshot => Some(Keeper::make().at("make a keeper")?),
+        Kind::Any | Kind::Fork { .. } => {
+            no_more_namespaces();
+            None
+        }
+    };
+    Ok((Root::make()?, listeners, keeper))
 }
 
 /// Nobody in here may make user namespaces. Seccomp refuses it too; this holds if that fails.
@@ -261,6 +316,19 @@ fn await_helper(plan: &Plan<'_>, runtime: i32) -> Result<(), FromInit> {
     }
 }
 
+/// The first process of a snapshot keeps its rights and what it makes forks with.
+fn stay(plan: &Plan<'_>, keeper: &Keeper, tmp: &OwnedFd) -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    for standard in 0..3 {
+        sys::dup_to(null.as_fd(), standard)?;
+    }
+    drop(null);
+    let mut kept = plan.fds();
+    kept.extend(keeper.fds());
+    kept.push(tmp.as_fd());
+    sys::close_all_but(&kept)
+}
+
 /// The first process keeps nothing but its socket to the server.
 fn close_up(plan: &Plan<'_>, beside: Option<&Beside>) -> io::Result<()> {
     sys::drop_bounding_set()?;
@@ -278,7 +346,7 @@ fn close_up(plan: &Plan<'_>, beside: Option<&Beside>) -> io::Result<()> {
 }
 
 /// Reaps until the runtime itself ended.
-fn reap(runtime: i32) -> FromInit {
+pub(super) fn reap(runtime: i32) -> FromInit {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {
             Ok(Some((pid, status))) if pid.as_raw_nonzero().get() == runtime => {

@@ -141,6 +141,16 @@ impl Identity {
     }
 }
 
+/// Writes the id maps of an environment below that of the calling process: the same ids again.
+pub(super) fn write_nested_maps(pid: u32, rootless: bool) -> io::Result<()> {
+    let same = |id: u32| match rootless {
+        true => format!("{id} {id} 1\n"),
+        false => format!("0 0 1\n{id} {id} 1\n"),
+    };
+    fs::write(format!("/proc/{pid}/uid_map"), same(FUNCTION_UID))?;
+    fs::write(format!("/proc/{pid}/gid_map"), same(FUNCTION_GID))
+}
+
 const MOUNT_REFUSED: i32 = 3;
 const NO_FULL_NETWORK: i32 = 4;
 

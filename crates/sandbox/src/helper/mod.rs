@@ -15,9 +15,14 @@ mod beside;
 mod calls;
 mod cgroup;
 mod confine;
+mod copy;
+mod enter;
 mod environment;
 mod identity;
+mod inspect;
 mod interpreters;
+mod keeper;
+mod nest;
 mod netlink;
 mod network;
 mod order;
@@ -28,8 +33,8 @@ mod seccomp;
 mod template;
 
 pub(crate) use proto::{
-    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, Keep, LINK_LOCAL, Neighbours,
-    Program, RUNTIME_API_PORT, Reach, Request, ToInit, WAIT_FD,
+    Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, Keep, LINK_LOCAL, Like,
+    Neighbours, Program, RUNTIME_API_PORT, Reach, Request, SNAPSHOT_FD, ToInit, WAIT_FD,
 };
 
 use std::collections::BTreeMap;
@@ -47,7 +52,7 @@ use rustix::process::{
 };
 
 use self::cgroup::Run;
-use self::environment::Plan;
+use self::environment::{Kind, Plan};
 use self::identity::{Identity, Slots};
 use self::interpreters::{Interpreters, Offer};
 use self::proto::Furniture;
@@ -63,6 +68,12 @@ pub(crate) const MARKER: &str = "__sandbox-helper";
 /// How often a cgroup that the kernel still holds is tried again, and how many times.
 const REMOVE_AGAIN: Duration = Duration::from_millis(2);
 const REMOVE_TRIES_MAX: u32 = 500;
+
+/// Longest wait for the end of a killed process whose parent is another.
+const NESTED_END_MAX: Timespec = Timespec {
+    tv_sec: 2,
+    tv_nsec: 0,
+};
 
 /// Where no cgroup limits memory, one process may allocate this much more than the function's
 /// memory: interpreters reserve more than they touch. The server watches what is really used.
@@ -87,7 +98,11 @@ struct Environment {
     pidfd: OwnedFd,
     /// The socket to the first process.
     control: OwnedFd,
-    slot: u32,
+    /// What it holds, if that is its own.
+    slot: Option<u32>,
+    /// The helper is not the parent of one that is nested in another, and cannot reap it.
+    is_nested: bool,
+    is_keeper: bool,
     is_reaped: bool,
     is_stopping: bool,
     remove_tries: u32,
@@ -99,8 +114,11 @@ struct Helper {
     identity: Identity,
     template: Template,
     filter: Filter,
+    snapshot_filter: Filter,
     slots: Slots,
     environments: BTreeMap<String, Environment>,
+    /// Sandboxes that a snapshot was asked for: which, and the helper's end of its socket.
+    nesting: BTreeMap<String, (String, OwnedFd)>,
     interpreters: Interpreters,
     full_network: bool,
 }
@@ -167,7 +185,10 @@ impl Helper {
             identity,
             template,
             filter: Filter::compile().map_err(|e| format!("system call filter: {e}"))?,
+            snapshot_filter: Filter::for_snapshots()
+                .map_err(|e| format!("system call filter: {e}"))?,
             environments: BTreeMap::new(),
+            nesting: BTreeMap::new(),
             interpreters: Interpreters::new(),
             full_network,
         })
@@ -207,6 +228,9 @@ impl Helper {
                 .filter_map(|id| self.environments.get(id))
                 .map(|e| PollFd::new(&e.pidfd, PollFlags::IN)),
         );
+        let keepers = self.keepers();
+        let talk = keepers.iter().filter_map(|id| self.environments.get(id));
+        fds.extend(talk.map(|e| PollFd::new(&e.control, PollFlags::IN)));
         let kinds: Vec<String> = self
             .interpreters
             .sockets()
@@ -224,13 +248,25 @@ impl Helper {
         let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
         let asked = ready.next().unwrap_or(false);
         let ended: Vec<&String> = ids.iter().filter(|_| ready.next() == Some(true)).collect();
+        let nested: Vec<&String> = keepers
+            .iter()
+            .filter(|_| ready.next() == Some(true))
+            .collect();
         let said = kinds.into_iter().filter(|_| ready.next() == Some(true));
         let said: Vec<String> = said.collect();
         drop(fds);
         self.interpreters.tend(&said, &self.template);
+        for id in nested {
+            self.hear_keeper(id);
+        }
         for id in ended {
+            let mut was_keeper = false;
             if let Some(environment) = self.environments.get_mut(id) {
                 environment.reap();
+                was_keeper = environment.is_keeper;
+            }
+            if was_keeper {
+                self.keeper_ended(id);
             }
         }
         self.remove_stopped();
@@ -240,8 +276,12 @@ impl Helper {
     /// Takes one request. False when the server is gone.
     fn answer(&mut self) -> bool {
         match channel::receive::<Request>(&self.control) {
-            Ok((Request::Prepare { id, reach }, fds)) => {
-                if let Err(reason) = self.prepare(&id, reach, fds) {
+            Ok((Request::Prepare { id, reach, like }, fds)) => {
+                let begun = match &like {
+                    Like::ForkOf(snapshot) => self.nest(&id, reach, snapshot, fds),
+                    _ => self.prepare(&id, reach, like == Like::Snapshot, fds),
+                };
+                if let Err(reason) = begun {
                     self.tell(&Event::NotPrepared { id, reason });
                 }
                 true
@@ -268,7 +308,13 @@ impl Helper {
         }
     }
 
-    fn prepare(&mut self, id: &str, reach: Reach, fds: Vec<OwnedFd>) -> Result<(), String> {
+    fn prepare(
+        &mut self,
+        id: &str,
+        reach: Reach,
+        is_keeper: bool,
+        fds: Vec<OwnedFd>,
+    ) -> Result<(), String> {
         let Ok(fds) = <[OwnedFd; 3]>::try_from(fds) else {
             return Err("three descriptors belong to a sandbox".to_owned());
         };
@@ -281,7 +327,7 @@ impl Helper {
             .info
             .create(id)
             .map_err(|e| format!("cgroup of {id}: {e}"))
-            .and_then(|()| self.clone_environment(id, reach, slot, fds));
+            .and_then(|()| self.clone_environment(id, (reach, is_keeper), slot, fds));
         match begun {
             Ok((pid, environment)) => {
                 let id = id.to_owned();
@@ -305,7 +351,7 @@ impl Helper {
     fn clone_environment(
         &self,
         id: &str,
-        reach: Reach,
+        (reach, is_keeper): (Reach, bool),
         slot: u32,
         [text, framed, server]: [OwnedFd; 3],
     ) -> Result<(u32, Environment), String> {
@@ -315,8 +361,10 @@ impl Helper {
         let target = cgroups.clone_target(id).map_err(|e| e.to_string())?;
         let plan = Plan {
             reach,
+            kind: if is_keeper { Kind::Snapshot } else { Kind::Any },
             groups: cgroups.entrances(id).map_err(|e| e.to_string())?,
             filter: &self.filter,
+            snapshot_filter: &self.snapshot_filter,
             rootless: self.identity.is_rootless(),
             text,
             framed,
@@ -334,7 +382,9 @@ impl Helper {
         let mut environment = Environment {
             pidfd,
             control,
-            slot,
+            slot: Some(slot),
+            is_nested: false,
+            is_keeper,
             is_reaped: false,
             is_stopping: false,
             remove_tries: 0,
@@ -431,7 +481,10 @@ impl Helper {
         }
         for id in gone {
             if let Some(environment) = self.environments.remove(&id) {
-                self.slots.give_back(environment.slot);
+                environment
+                    .slot
+                    .into_iter()
+                    .for_each(|slot| self.slots.give_back(slot));
             }
             self.tell(&Event::Gone { id });
         }
@@ -466,7 +519,13 @@ impl Environment {
     /// Waits for the end of the first process; that is the end of all in its PID namespace.
     fn reap(&mut self) {
         if !self.is_reaped {
-            let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
+            if self.is_nested {
+                // Readable once it has ended; its parent is told to reap it by the kernel.
+                let ended = PollFd::new(&self.pidfd, PollFlags::IN);
+                let _ = poll(&mut [ended], Some(&NESTED_END_MAX));
+            } else {
+                let _ = waitid(WaitId::PidFd(self.pidfd.as_fd()), WaitIdOptions::EXITED);
+            }
             self.is_reaped = true;
         }
     }

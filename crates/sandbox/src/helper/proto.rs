@@ -9,11 +9,47 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Request {
     /// Make a sandbox without a function. With three descriptors: the writing ends of the text and
     /// framed pipes and the socket between the server and the first process.
-    Prepare { id: String, reach: Reach },
+    Prepare {
+        id: String,
+        reach: Reach,
+        like: Like,
+    },
     /// Bring what the next [`ToInit`] of this sandbox needs; may be sent right after `Prepare`.
     Furnish(Furnish),
     /// Kill, reap, remove the cgroup, then say [`Event::Gone`].
     Stop { id: String },
+}
+
+/// What a sandbox is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Like {
+    /// Any function.
+    Any,
+    /// A function whose initialised runtime is kept to be forked.
+    Snapshot,
+    /// A fork of the snapshot with this id.
+    ForkOf(String),
+}
+
+/// Helper to the first process of a snapshot.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToKeeper {
+    /// Make a sandbox for a fork. With the descriptors of [`Request::Prepare`], the socket to the helper
+    /// and files that move a process into its cgroups.
+    Nest { id: String, reach: Reach },
+}
+
+/// And back.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum FromKeeper {
+    /// With its pidfd.
+    Nested {
+        id: String,
+    },
+    NotNested {
+        id: String,
+        reason: String,
+    },
 }
 
 /// What the helper alone can bring into a sandbox: mounts of the host and limits.
@@ -74,6 +110,8 @@ pub(crate) enum ToInit {
     Go,
     /// Starts a program that waits for the function's variables on [`WAIT_FD`].
     Wait { program: Program },
+    /// Becomes the function by a fork of the snapshot that it was made below.
+    Restore { tmp_bytes: u64 },
     /// Becomes the function by handing these to the waiting program.
     HandOver { tmp_bytes: u64, env: Vec<String> },
 }
@@ -176,6 +214,8 @@ pub(crate) enum FromInit {
     Started,
     /// An interpreter was not forked, and why; the program is started instead.
     NotForked { step: String, errno: i32 },
+    /// The runtime is initialised and kept, or why it cannot be forked.
+    Kept { problem: Option<String> },
     /// Making the environment failed at this step.
     Failed { step: String, errno: i32 },
     /// The program could not be executed.
@@ -202,5 +242,7 @@ pub(crate) const RUNTIME_API_PORT: u16 = 9001;
 pub(crate) const KILN_PORT: u16 = 4566;
 /// The descriptor of the framed log inside.
 pub(crate) const FRAMED_FD: i32 = 3;
+/// The descriptor by which the runtime of a snapshot is told to fork.
+pub(crate) const SNAPSHOT_FD: i32 = 5;
 /// The descriptor on which a waiting program gets its function's variables.
 pub(crate) const WAIT_FD: i32 = 4;

@@ -170,6 +170,10 @@ impl Root {
         })
     }
 
+    pub(super) fn into_tmp(self) -> OwnedFd {
+        self.tmp
+    }
+
     /// Attaches clones of mounts.
     pub(super) fn furnish(&self, inside: &[String], trees: &[OwnedFd]) -> Result<(), Failure> {
         for (inside, tree) in inside.iter().zip(trees) {

@@ -12,7 +12,7 @@ use rustix::process::{chdir, setsid};
 
 use super::confine;
 use super::environment::Plan;
-use super::proto::{FRAMED_FD, Program, ToInit, WAIT_FD};
+use super::proto::{FRAMED_FD, Program, SNAPSHOT_FD, ToInit, WAIT_FD};
 use super::root::Failure;
 use crate::sys;
 
@@ -37,12 +37,13 @@ pub(super) enum Started {
 }
 
 impl Runtime {
-    pub(super) fn fork(plan: &Plan<'_>) -> io::Result<Runtime> {
+    /// `control`: the socket by which the runtime of a snapshot is told to fork.
+    pub(super) fn fork(plan: &Plan<'_>, control: Option<BorrowedFd<'_>>) -> io::Result<Runtime> {
         let (heard, words) = pipe_with(PipeFlags::CLOEXEC)?;
         let (failed, fail) = pipe_with(PipeFlags::CLOEXEC)?;
         let Some(pid) = sys::fork()? else {
             drop((words, failed));
-            become_runtime(plan, heard.as_fd(), fail.as_fd())
+            become_runtime(plan, heard.as_fd(), fail.as_fd(), control)
         };
         Ok(Runtime {
             pid,
@@ -87,12 +88,17 @@ impl Runtime {
 pub(super) const EXEC: &str = "exec";
 
 /// In the new process. Returns to nobody.
-fn become_runtime(plan: &Plan<'_>, heard: BorrowedFd<'_>, fail: BorrowedFd<'_>) -> ! {
+fn become_runtime(
+    plan: &Plan<'_>,
+    heard: BorrowedFd<'_>,
+    fail: BorrowedFd<'_>,
+    control: Option<BorrowedFd<'_>>,
+) -> ! {
     let Ok(fail) = fcntl_dupfd_cloexec(fail, HIGH) else {
         sys::exit_now(127);
     };
     let (step, error) = match fcntl_dupfd_cloexec(heard, HIGH) {
-        Ok(heard) => match bind(plan, plan.text.as_fd(), Some(plan.framed.as_fd())) {
+        Ok(heard) => match bind_with(plan, plan.text.as_fd(), Some(plan.framed.as_fd()), control) {
             Ok(()) => exec(heard.into()),
             Err((step, error)) => (step, error),
         },
@@ -167,6 +173,15 @@ pub(super) fn bind(
     text: BorrowedFd<'_>,
     framed: Option<BorrowedFd<'_>>,
 ) -> Result<(), (&'static str, io::Error)> {
+    bind_with(plan, text, framed, None)
+}
+
+fn bind_with(
+    plan: &Plan<'_>,
+    text: BorrowedFd<'_>,
+    framed: Option<BorrowedFd<'_>>,
+    control: Option<BorrowedFd<'_>>,
+) -> Result<(), (&'static str, io::Error)> {
     fn at<T>(
         step: &'static str,
         result: Result<T, impl Into<io::Error>>,
@@ -175,27 +190,33 @@ pub(super) fn bind(
     }
     at("start a session", setsid())?;
     at("set limits", confine::limits())?;
-    at("set descriptors", descriptors(text, framed))?;
+    at("set descriptors", descriptors(text, framed, control))?;
     at("drop rights", confine::identity(plan.rootless))?;
     let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
-    at(
-        "restrict by landlock",
-        confine::landlock().map_err(|e| other(&e)),
-    )?;
-    at(
-        "filter system calls",
-        plan.filter.install().map_err(|e| other(&e)),
-    )
+    let (landlock, filter) = match control {
+        None => (confine::landlock(), plan.filter.install()),
+        Some(_) => (
+            confine::landlock_for_snapshots(),
+            plan.snapshot_filter.install(),
+        ),
+    };
+    at("restrict by landlock", landlock.map_err(|e| other(&e)))?;
+    at("filter system calls", filter.map_err(|e| other(&e)))
 }
 
 /// 0 is the null device, 1 and 2 the text pipe, 3 the framed pipe if there is one; the rest closes
 /// on exec.
-fn descriptors(text: BorrowedFd<'_>, framed: Option<BorrowedFd<'_>>) -> io::Result<()> {
+fn descriptors(
+    text: BorrowedFd<'_>,
+    framed: Option<BorrowedFd<'_>>,
+    control: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
     let null = File::open("/dev/null")?;
     // Taken above first, so that no copy overwrites one that is still needed.
     let high = |fd: BorrowedFd<'_>| fcntl_dupfd_cloexec(fd, HIGH);
     let (null, text): (OwnedFd, OwnedFd) = (high(null.as_fd())?, high(text)?);
     let framed: Option<OwnedFd> = framed.map(high).transpose()?;
+    let control: Option<OwnedFd> = control.map(high).transpose()?;
     sys::dup_to(null.as_fd(), 0)?;
     sys::dup_to(text.as_fd(), 1)?;
     sys::dup_to(text.as_fd(), 2)?;
@@ -203,5 +224,9 @@ fn descriptors(text: BorrowedFd<'_>, framed: Option<BorrowedFd<'_>>) -> io::Resu
         return sys::close_on_exec_from(3);
     };
     sys::dup_to(framed.as_fd(), FRAMED_FD)?;
-    sys::close_on_exec_from(4)
+    let Some(control) = control else {
+        return sys::close_on_exec_from(4);
+    };
+    sys::dup_to(control.as_fd(), SNAPSHOT_FD)?;
+    sys::close_on_exec_from(SNAPSHOT_FD.unsigned_abs() + 1)
 }

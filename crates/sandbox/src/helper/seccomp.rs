@@ -25,6 +25,8 @@ enum Verdict {
     Allow,
     /// EPERM
     Refuse,
+    /// ENOSYS, unless made by whoever traces the process
+    Traced,
     /// ENOSYS
     Unknown,
     /// A look at the arguments decides.
@@ -43,6 +45,7 @@ const SECTIONS: [Section; 3] = [Section::Clone, Section::Socket, Section::Ioctl]
 
 const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const TRACE: u32 = libc::SECCOMP_RET_TRACE;
 const ERRNO: u32 = libc::SECCOMP_RET_ERRNO;
 
 // Offsets in the kernel's `struct seccomp_data`; of an argument the lower half, little-endian.
@@ -77,10 +80,18 @@ impl Filter {
     /// # Errors
     /// Fails if the lists grew so long that a jump does not reach.
     pub(super) fn compile() -> Result<Filter, String> {
-        let ranges = ranges();
+        Filter::of(&ranges(&[]))
+    }
+
+    /// For the runtime of a snapshot: its forks enter namespaces while they are traced from outside.
+    pub(super) fn for_snapshots() -> Result<Filter, String> {
+        Filter::of(&ranges(&[libc::SYS_setns]))
+    }
+
+    fn of(ranges: &[(u32, Verdict)]) -> Result<Filter, String> {
         let mut tree = Vec::new();
         let mut looks = Vec::new();
-        search(&ranges, &mut tree, &mut looks)?;
+        search(ranges, &mut tree, &mut looks)?;
         let mut program = vec![
             op(LOAD, ARCH, 0, 0),
             op(IF_EQUAL, NATIVE, 1, 0),
@@ -120,7 +131,7 @@ impl Filter {
 }
 
 /// Where each verdict begins to hold, in the order of call numbers.
-fn ranges() -> Vec<(u32, Verdict)> {
+fn ranges(traced: &[c_long]) -> Vec<(u32, Verdict)> {
     let mut calls: Vec<(u32, Verdict)> = Vec::new();
     let mut add = |list: &[c_long], verdict| {
         calls.extend(
@@ -128,6 +139,7 @@ fn ranges() -> Vec<(u32, Verdict)> {
                 .filter_map(|call| Some((u32::try_from(*call).ok()?, verdict))),
         );
     };
+    add(traced, Verdict::Traced);
     add(REFUSED, Verdict::Refuse);
     add(&[libc::SYS_clone], Verdict::Look(Section::Clone));
     add(
@@ -167,6 +179,7 @@ fn search(
         program.push(match verdict {
             Verdict::Allow => op(RETURN, ALLOW, 0, 0),
             Verdict::Refuse => op(RETURN, ERRNO | word(libc::EPERM), 0, 0),
+            Verdict::Traced => op(RETURN, TRACE, 0, 0),
             Verdict::Unknown => op(RETURN, ERRNO | word(libc::ENOSYS), 0, 0),
             Verdict::Look(_) => op(GO, 0, 0, 0),
         });
@@ -341,6 +354,16 @@ mod tests {
         ] {
             assert_eq!(native(call, arguments), want, "{call} {arguments:?}");
         }
+    }
+
+    #[test]
+    fn snapshots_enter_namespaces_under_trace_and_trace_nobody() {
+        let filter = Filter::for_snapshots().unwrap();
+        let verdict = |call: c_long| run(&filter, NATIVE, u32::try_from(call).unwrap(), [0; 3]);
+        assert_eq!(verdict(libc::SYS_setns), TRACE);
+        assert_eq!(verdict(libc::SYS_ptrace), PERM);
+        assert_eq!(verdict(libc::SYS_unshare), PERM);
+        assert_eq!(native(libc::SYS_setns, [0; 3]), PERM);
     }
 
     #[test]

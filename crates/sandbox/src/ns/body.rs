@@ -16,13 +16,13 @@ use super::freezer::Freezer;
 use super::link::Link;
 use super::meter::Meter;
 use super::prepared::word;
-use crate::StartError;
 use crate::channel::{self, ChannelError};
 use crate::deliver::Life;
 use crate::helper::{Cgroups, FromInit, ToInit};
 use crate::meter::below;
 use crate::running::{self, Ended};
 use crate::sys;
+use crate::{Snapshot, StartError};
 
 /// How often a busy environment's memory and `/tmp` are looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(20);
@@ -49,6 +49,8 @@ pub(super) struct Body {
     /// The extension whose end is `exit`.
     fallen: Option<String>,
     runtime_is_gone: bool,
+    /// What it is a fork of must not end before it.
+    below: Option<Arc<dyn Snapshot>>,
 }
 
 impl Body {
@@ -80,6 +82,7 @@ impl Body {
             deliveries: None,
             fallen: None,
             runtime_is_gone: false,
+            below: None,
         })
     }
 
@@ -101,6 +104,10 @@ impl Body {
     /// `tmp`: its mount.
     pub(super) fn meter_tmp(&mut self, tmp: Option<OwnedFd>) {
         self.meter.meter_tmp(tmp);
+    }
+
+    pub(super) fn is_below(&mut self, snapshot: Arc<dyn Snapshot>) {
+        self.below = Some(snapshot);
     }
 
     pub(super) fn limit_to(&mut self, memory: Memory) {
@@ -132,6 +139,7 @@ impl Body {
             self.is_gone = true;
             self.guards.clear();
             self.deliveries = None;
+            self.below = None;
             self.meter.meter_tmp(None);
         }
     }

@@ -13,7 +13,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::OpenError;
 use crate::channel::{self, ChannelError};
-use crate::helper::{Event, Furnish, Hello, MARKER, Reach, Request};
+use crate::helper::{Event, Furnish, Hello, Like, MARKER, Reach, Request};
 use crate::sys;
 
 /// Longest wait for the helper's first word: it probes the host, which takes milliseconds.
@@ -184,13 +184,14 @@ impl Link {
     pub(super) async fn prepare(
         &self,
         id: &str,
-        reach: Reach,
+        (reach, like): (Reach, Like),
         fds: [&OwnedFd; 3],
     ) -> Result<oneshot::Receiver<Answer>, ChannelError> {
         let (waiter, answer) = oneshot::channel();
         let request = Request::Prepare {
             id: id.to_owned(),
             reach,
+            like,
         };
         let text = channel::encode(&request)?;
         self.waiting().prepares.insert(id.to_owned(), waiter);

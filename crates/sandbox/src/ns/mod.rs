@@ -12,6 +12,7 @@ mod pool;
 mod prepared;
 mod relay;
 pub(crate) mod report;
+mod snapshot;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -33,7 +34,8 @@ use crate::helper::{Hello, KILN_PORT, LINK_LOCAL, Reach};
 use crate::output::Streams;
 use crate::running::Running;
 use crate::{
-    Environment, EnvironmentSpec, InitReport, Isolation, Kept, Network, Origin, Sandbox, StartError,
+    Environment, EnvironmentSpec, InitReport, Isolation, Kept, Network, Origin, Sandbox,
+    StartError, Taken,
 };
 
 /// Longest wait for the helper to make an environment: it takes milliseconds.
@@ -293,7 +295,13 @@ impl Sandbox for Namespaces {
             return Err(backend("this host cannot give functions the full network"));
         }
         let starting = self.pool.starting();
-        let made = clock.timeout(SETUP_MAX, self.make(&spec, reach)).await;
+        let make = async {
+            match &spec.snapshot {
+                Some(snapshot) => self.restore(&spec, snapshot, reach).await,
+                None => self.make(&spec, reach).await,
+            }
+        };
+        let made = clock.timeout(SETUP_MAX, make).await;
         let mut made = made.map_err(|_| backend("making the environment took too long"))??;
         let started = clock.monotonic();
         let handle = self.serve(&mut made, &spec)?;
@@ -315,6 +323,10 @@ impl Sandbox for Namespaces {
         let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
         drop(starting);
         Ok(Box::new(running))
+    }
+
+    async fn snapshot(&self, spec: EnvironmentSpec) -> Result<Taken, StartError> {
+        self.take(spec).await
     }
 
     fn kept(&self) -> Kept {

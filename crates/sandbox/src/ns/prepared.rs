@@ -17,8 +17,8 @@ use super::link::{Answer, Link};
 use crate::channel::{self, ChannelError};
 use crate::extensions::{launch_error, variables as extension_variables};
 use crate::helper::{
-    Cgroups, FRAMED_FD, FromInit, Furnish, Keep, LINK_LOCAL, Neighbours, Program, RUNTIME_API_PORT,
-    Reach, ToInit, WAIT_FD,
+    Cgroups, FRAMED_FD, FromInit, Furnish, Keep, LINK_LOCAL, Like, Neighbours, Program,
+    RUNTIME_API_PORT, Reach, SNAPSHOT_FD, ToInit, WAIT_FD,
 };
 use crate::output::pipe;
 use crate::{EnvironmentSpec, Mount, Origin, StartError, Waiting};
@@ -92,6 +92,36 @@ impl Order {
             is_function: true,
             template: template.map(|template| Box::new(keep(template))),
             text: encode(&run)?,
+            path: spec.argv.first().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// A function whose runtime is kept once it is initialised.
+    pub(super) fn snapshot(spec: &EnvironmentSpec) -> Result<Order, StartError> {
+        check(spec)?;
+        let snapshot_fd = format!("_KILN_SNAPSHOT_FD={SNAPSHOT_FD}");
+        let run = ToInit::Run {
+            tmp_bytes: spec.ephemeral.bytes(),
+            program: program(&spec.argv, &spec.env, &[snapshot_fd]),
+            neighbours: None,
+        };
+        Order::plain(spec, &run)
+    }
+
+    /// A function by a fork of its snapshot.
+    pub(super) fn restore(spec: &EnvironmentSpec) -> Result<Order, StartError> {
+        check(spec)?;
+        let tmp_bytes = spec.ephemeral.bytes();
+        Order::plain(spec, &ToInit::Restore { tmp_bytes })
+    }
+
+    fn plain(spec: &EnvironmentSpec, word: &ToInit) -> Result<Order, StartError> {
+        Ok(Order {
+            mounts: pairs(&spec.mounts),
+            memory_bytes: spec.memory.bytes(),
+            is_function: true,
+            template: None,
+            text: encode(word)?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         })
     }
@@ -234,13 +264,22 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) async fn of(link: &Arc<Link>, id: &str, reach: Reach) -> Result<Asked, Failed> {
+        Asked::like(link, id, reach, Like::Any).await
+    }
+
+    pub(super) async fn like(
+        link: &Arc<Link>,
+        id: &str,
+        reach: Reach,
+        like: Like,
+    ) -> Result<Asked, Failed> {
         let (text, text_end) = pipe().map_err(backend)?;
         let (framed, framed_end) = pipe().map_err(backend)?;
         let (socket, socket_end) = channel::pair().map_err(backend)?;
         rustix::io::ioctl_fionbio(&socket, true).map_err(backend)?;
         let fds = [&text_end, &framed_end, &socket_end];
         let answer = link
-            .prepare(id, reach, fds)
+            .prepare(id, (reach, like), fds)
             .await
             .map_err(Failed::of_helper)?;
         Ok(Asked {

@@ -150,6 +150,7 @@ impl Bench {
             network: Network::None,
             waiting: None,
             template: None,
+            snapshot: None,
             extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),
             output: self.lines.clone(),

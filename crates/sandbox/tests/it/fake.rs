@@ -28,6 +28,7 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
         network: Network::None,
         waiting: None,
         template: None,
+        snapshot: None,
         extensions: Extensions::default(),
         init_limit: 10_000 * MS,
         output,

@@ -14,5 +14,6 @@ mod ns;
 mod pool;
 mod process;
 mod rootless;
+mod snapshot;
 mod speed;
 mod template;

@@ -79,8 +79,8 @@ def f(event, context):
     return seen()
 "#;
 
-struct Python {
-    bench: Bench,
+pub(crate) struct Python {
+    pub(crate) bench: Bench,
     runtime: TempDir,
 }
 
@@ -98,7 +98,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 impl Python {
-    async fn open() -> Option<Python> {
+    pub(crate) async fn open() -> Option<Python> {
         if !Path::new(PYTHON).exists() {
             eprintln!("skipped: no {PYTHON}");
             return None;
@@ -111,7 +111,7 @@ impl Python {
         Some(Python { bench, runtime })
     }
 
-    fn spec(&self, account: &str, key: &str) -> EnvironmentSpec {
+    pub(crate) fn spec(&self, account: &str, key: &str) -> EnvironmentSpec {
         let runtime = mount(self.runtime.path(), "/var/runtime");
         let generic = [("LANG", "C.UTF-8"), ("PYTHONPATH", "/var/runtime")];
         let generic = generic.map(|(n, v)| (n.to_owned(), v.to_owned()));
@@ -132,7 +132,7 @@ impl Python {
         spec
     }
 
-    async fn start(&self, spec: EnvironmentSpec) -> Box<dyn Environment> {
+    pub(crate) async fn start(&self, spec: EnvironmentSpec) -> Box<dyn Environment> {
         self.bench.sandbox.start(spec).await.unwrap()
     }
 
@@ -149,7 +149,7 @@ impl Python {
     }
 }
 
-async fn asked(env: &mut Box<dyn Environment>, what: &str) -> Value {
+pub(crate) async fn asked(env: &mut Box<dyn Environment>, what: &str) -> Value {
     serde_json::from_str(&told(env, &format!("{what:?}")).await).unwrap()
 }
 

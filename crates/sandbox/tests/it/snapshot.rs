@@ -1,0 +1,161 @@
+//! What a fork of an initialised runtime is: for everything that binds a function the same as one that
+//! was started there, with the state of the snapshot and nothing of its siblings.
+
+use std::sync::Arc;
+
+use sandbox::{Environment, EnvironmentSpec, Origin, Snapshot, Taken};
+use serde_json::json;
+
+use crate::bench::{LONG, call, told};
+use crate::template::{Python, asked};
+
+/// What the init phase of the function does beside defining it.
+fn with_init(python: &Python, code: &str) {
+    let path = python.bench.code.path().join("l.py");
+    let handler = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{handler}\n{code}")).unwrap();
+}
+
+fn spec(python: &Python) -> EnvironmentSpec {
+    let mut spec = python.spec("a", "k");
+    spec.template = None;
+    let name = "AWS_LAMBDA_INITIALIZATION_TYPE".to_owned();
+    spec.env.push((name, "snap-start".to_owned()));
+    spec
+}
+
+async fn take(python: &Python) -> Taken {
+    python.bench.sandbox.snapshot(spec(python)).await.unwrap()
+}
+
+async fn kept(python: &Python) -> Arc<dyn Snapshot> {
+    match take(python).await {
+        Taken::Kept(snapshot) => snapshot,
+        Taken::Not { reason, .. } => panic!("no snapshot: {reason}"),
+        Taken::Unsupported => panic!("unsupported"),
+    }
+}
+
+async fn restored(python: &Python, from: &Arc<dyn Snapshot>) -> Box<dyn Environment> {
+    let mut spec = spec(python);
+    spec.snapshot = Some(from.clone());
+    let env = python.start(spec).await;
+    assert_eq!(env.init().origin, Origin::Snapshot);
+    env
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_environment_is_bound_like_a_start_of_its_own() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    let mut ordinary = python.start(spec(&python)).await;
+    let snapshot = kept(&python).await;
+    let mut one = restored(&python, &snapshot).await;
+    let mut two = restored(&python, &snapshot).await;
+    let want = asked(&mut ordinary, "seen").await;
+    for env in [&mut one, &mut two] {
+        let mut got = asked(env, "seen").await;
+        if let Some(answer) = got.pointer_mut("/calls/setns") {
+            // Refused by another word: only who traces it could let it through.
+            assert_eq!(*answer, json!("ENOSYS"));
+            *answer = json!("EPERM");
+        }
+        // What is below the groups of others shows as a path; its own are the root.
+        let groups = got["cgroup"].as_array().unwrap();
+        let is_root = |line: &serde_json::Value| line.as_str().unwrap().ends_with(":/");
+        assert!(groups.iter().all(is_root), "{groups:?}");
+        for (name, value) in want.as_object().unwrap() {
+            assert!(
+                name == "cgroup" || &got[name] == value,
+                "{name}: {value} {}",
+                got[name]
+            );
+        }
+    }
+    let spaces = asked(&mut one, "spaces").await;
+    let others = [
+        asked(&mut ordinary, "spaces").await,
+        asked(&mut two, "spaces").await,
+    ];
+    for (name, space) in spaces.as_object().unwrap() {
+        for other in &others {
+            assert_ne!(*space, other[name], "{name}");
+        }
+    }
+    let exit = model::Exit::Code(5);
+    let answer = one.invoke(call("\"exit\""), LONG).await;
+    assert_eq!(answer.ending, Err(model::Unfinished::Crashed(exit)));
+    for env in [ordinary, one, two] {
+        env.stop().await;
+    }
+    assert!(snapshot.is_alive());
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_has_what_init_left_and_its_own_from_then_on() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    with_init(
+        &python,
+        "import random\n\
+         log = open('/tmp/log', 'a+'); log.write('init,'); log.flush()\n\
+         dead = socket.socket()\n\
+         drawn = random.random()\n\
+         def f(event, context):\n    \
+             log.write(event + ','); log.flush(); log.seek(0)\n    \
+             return [log.read(), drawn, random.random(), os.path.exists('/tmp/log'), dead.fileno() > 2]\n",
+    );
+    let snapshot = kept(&python).await;
+    let mut drawn = Vec::new();
+    for name in ["a", "b"] {
+        let mut env = restored(&python, &snapshot).await;
+        let text = told(&mut env, &format!("{name:?}")).await;
+        let said: (String, f64, f64, bool, bool) = serde_json::from_str(&text).unwrap();
+        assert_eq!(said.0, format!("init,{name},"));
+        assert!(said.3 && said.4);
+        drawn.push((said.1, said.2));
+        env.stop().await;
+    }
+    assert_eq!(drawn[0].0, drawn[1].0, "what init drew is the same");
+    assert_ne!(drawn[0].1, drawn[1].1, "what they draw now is not");
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_forked_is_told() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    let path = python.bench.code.path().join("l.py");
+    let handler = std::fs::read_to_string(&path).unwrap();
+    for (code, why) in [
+        (
+            "import threading, time\nthreading.Thread(target=time.sleep, args=[60], daemon=True).start()",
+            "threads",
+        ),
+        ("import mmap\nm = mmap.mmap(-1, 4096)", "memory"),
+        ("p = os.pipe()", "pipe:"),
+        ("import socket as s\np = s.socketpair()", "socket:"),
+        ("import select\ne = select.epoll()", "eventpoll"),
+        (
+            "import subprocess\np = subprocess.Popen(['/bin/sleep', '60'])",
+            "processes",
+        ),
+    ] {
+        std::fs::write(&path, format!("{handler}\n{code}\n")).unwrap();
+        match take(&python).await {
+            Taken::Not { reason, .. } => assert!(reason.contains(why), "{code}: {reason}"),
+            _ => panic!("{code}: kept"),
+        }
+    }
+    std::fs::write(&path, "raise KeyError('no')").unwrap();
+    match python.bench.sandbox.snapshot(spec(&python)).await {
+        Err(sandbox::StartError::InitFailed { .. }) => {}
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it did not fail"),
+    }
+    python.bench.sandbox.shutdown(LONG).await;
+}
