@@ -1,5 +1,6 @@
 """Limits on running: throttling, retries of the client, calls while a function settles."""
 
+import collections
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -155,3 +156,21 @@ def test_two_runtimes_side_by_side(deploy):
         values = [call.result().value for call in calls]
     assert {v[0] for v in values} == ({"python", "node"} if NODE else {"python"})
     assert sorted(v[1] for v in values) == sorted(list(range(6)) * len(functions))
+
+
+def test_the_rate_of_control_requests(start_kiln):
+    """API-11: 15 in a second when AWS's rates are kept, with their own reason; invocations are not counted."""
+    kiln = start_kiln(env={"KILN_CONTROL_RATES": "true"})
+    answers = collections.Counter()
+    for _ in range(60):
+        try:
+            kiln.lambda_.list_functions()
+            answers["good"] += 1
+        except ClientError as error:
+            assert code_of(error)[:2] == ("TooManyRequestsException", 429)
+            assert error.response["Reason"] == "CallerRateLimitExceeded"
+            answers["refused"] += 1
+    assert answers["good"] >= 15 and answers["refused"] >= 1, answers
+    for _ in range(30):
+        with pytest.raises(kiln.lambda_.exceptions.ResourceNotFoundException):
+            kiln.lambda_.invoke(FunctionName="missing", Payload=b"{}")

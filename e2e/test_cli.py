@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import pytest
 
@@ -131,3 +132,29 @@ def test_an_operation_that_is_not_built_gets_an_answer(kiln, command):
     """API-4: an error with a type, never a hang or a bare 500."""
     done = kiln.aws(*command, check=False)
     assert done.returncode == 0 or "An error occurred (" in done.stderr, done.stderr
+
+
+def test_an_event_of_a_gateway_is_fed_from_a_file(kiln, deploy, tmp_path):
+    """INV-24: the sample of an API Gateway proxy event, and the answer that a gateway would send."""
+    login = """
+import json
+def handler(event, context):
+    body = json.loads(event["body"])
+    known = event["httpMethod"] == "POST" and body["user"] == "ann"
+    return {
+        "statusCode": 302 if known else 403,
+        "headers": {"Location": event["queryStringParameters"]["next"]},
+        "body": json.dumps({"stage": event["requestContext"]["stage"]}),
+    }
+"""
+    function = deploy({"index.py": login})
+    sample = Path(__file__).resolve().parent.parent / "examples/events/api-gateway-proxy.json"
+    answer = tmp_path / "output-1.json"
+    on = ("lambda", "invoke", "--function-name", function.name, "--payload", f"file://{sample}")
+    if kiln.aws(*on, "--cli-binary-format", "raw-in-base64-out", answer, check=False).returncode:
+        kiln.aws(*on, answer)  # version 1 of the CLI takes the payload as it is
+    assert json.loads(answer.read_text()) == {
+        "statusCode": 302,
+        "headers": {"Location": "/home"},
+        "body": '{"stage": "dev"}',
+    }

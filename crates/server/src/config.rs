@@ -158,6 +158,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "bytes in a second that follow them",
     ),
     setting(
+        "control_rates",
+        "KILN_CONTROL_RATES",
+        "false",
+        "keep AWS's rates of control-plane requests: 15 a second, 100 of GetFunction",
+    ),
+    setting(
         "idle_keep_secs",
         "KILN_IDLE_KEEP_SECS",
         "600",
@@ -270,6 +276,7 @@ pub(crate) struct Config {
     pub(crate) unreserved_min: u32,
     pub(crate) scaling_per_10s: u32,
     pub(crate) calls_per_unit: u32,
+    pub(crate) control_rates: bool,
     pub(crate) environments_max: usize,
     pub(crate) stream: StreamLimits,
     pub(crate) idle_keep: Duration,
@@ -432,6 +439,7 @@ impl Layers {
             unreserved_min: self.parse("unreserved_min", str::parse)?,
             scaling_per_10s: self.parse("scaling_per_10s", str::parse)?,
             calls_per_unit: self.parse("calls_per_unit", str::parse)?,
+            control_rates: self.parse("control_rates", str::parse)?,
             environments_max: self.parse("environments_max", str::parse)?,
             stream: StreamLimits {
                 bytes_max: self.parse("stream_bytes_max", str::parse)?,

@@ -120,6 +120,7 @@ pub(crate) async fn build(
             invoke: invoke.clone(),
             events,
             tasks: tasks.clone(),
+            control_rates: config.control_rates,
         }))
         .with(logs::service(logs.clone()))
         .with(iam::service(iam))

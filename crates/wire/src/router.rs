@@ -174,6 +174,9 @@ impl Router {
             return (protocol, style, Err(fault));
         }
         let context = context(admitted.identity, parts, call, target.operation.name);
+        if let Some(Err(fault)) = target.service.gate.as_ref().map(|gate| gate(&context)) {
+            return (protocol, style, Err(fault));
+        }
         let answer = dispatch(&target, context, Members::from_form(tree)).await;
         (protocol, style, answer)
     }
@@ -218,6 +221,9 @@ impl Router {
             .settle(parts, body)
             .map_err(|denied| denied.fault(target.protocol))?;
         let context = context(admitted.identity, parts, call, operation.name);
+        if let Some(gate) = &target.service.gate {
+            gate(&context)?;
+        }
         if let Handler::Raw(handler) = &operation.handler {
             let headers = std::mem::take(&mut parts.headers);
             let request = RawRequest {

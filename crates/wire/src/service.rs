@@ -20,6 +20,9 @@ const BODY_BYTES_MAX: u64 = 4 << 20;
 /// outside of the body, and the body's length in bytes.
 pub(crate) type Oversize = fn(&Map<String, Value>, u64) -> Fault;
 
+/// Looks at a request before its operation runs, and may refuse it.
+pub(crate) type Gate = Box<dyn Fn(&Context) -> Result<(), Fault> + Send + Sync>;
+
 /// One AWS endpoint: its operations, their protocols and their handlers.
 pub struct Service {
     pub(crate) name: &'static str,
@@ -30,6 +33,7 @@ pub struct Service {
     /// Operations that are found by name: `X-Amz-Target` or `Action`.
     pub(crate) by_name: HashMap<&'static str, usize>,
     pub(crate) routes: Routes,
+    pub(crate) gate: Option<Gate>,
 }
 
 pub(crate) struct Operation {
@@ -68,6 +72,7 @@ impl Service {
                 operations: Vec::new(),
                 by_name: HashMap::new(),
                 routes: Routes::default(),
+                gate: None,
             },
         }
     }
@@ -152,6 +157,15 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
     /// `ValidationError`, unless set.
     pub fn validation_code(mut self, code: &'static str) -> Self {
         self.service.style.validation = code;
+        self
+    }
+
+    /// Every request of a known caller passes it before its operation runs; for limits of rates.
+    pub fn gate(
+        mut self,
+        gate: impl Fn(&Context) -> Result<(), Fault> + Send + Sync + 'static,
+    ) -> Self {
+        self.service.gate = Some(Box::new(gate));
         self
     }
 

@@ -17,6 +17,7 @@ mod location;
 mod name;
 mod operations;
 mod payload;
+mod rates;
 mod rules;
 mod runtimes;
 mod settings;
@@ -36,6 +37,7 @@ use crate::operations::{
     account, aliases, call, concurrency, create, delete, event_invoke, layer_permissions, layers,
     permissions, provisioned, read, recursion, streaming, tags, unset, update, versions,
 };
+use crate::rates::Rates;
 
 /// What the service is made of.
 pub struct Deps {
@@ -43,6 +45,8 @@ pub struct Deps {
     pub invoke: Invoke,
     pub events: EventQueue,
     pub tasks: Tasks,
+    /// Whether AWS's rates of control-plane requests are kept.
+    pub control_rates: bool,
 }
 
 /// What every operation gets.
@@ -61,6 +65,7 @@ const REQUEST_MAX: u64 = 6_291_456;
 
 /// The service, to be put into a router.
 pub fn service(deps: Deps) -> Service {
+    let rates = deps.control_rates.then(|| Rates::new(deps.tasks.clock()));
     let state = Lambda {
         signer: Signer::new(deps.tasks.ids()),
         functions: deps.functions,
@@ -71,6 +76,7 @@ pub fn service(deps: Deps) -> Service {
     let function = "/2015-03-31/functions/{FunctionName}?Qualifier";
     let builder = Service::new("lambda", Arc::new(state))
         .protocols([Protocol::RestJson])
+        .gate(move |cx| rates.as_ref().map_or(Ok(()), |rates| rates.admit(cx)))
         .internal_failure(
             "ServiceException",
             "An error occurred and the request cannot be processed.",

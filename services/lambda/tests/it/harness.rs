@@ -85,6 +85,7 @@ impl Api {
             invoke,
             events,
             tasks: tasks.clone(),
+            control_rates: false,
         };
         Api {
             router: Router::new(Access::off()).with(lambda::service(deps)),
