@@ -168,7 +168,7 @@ impl Told<'_> {
             .unqualified_arn()
             .parse()
             .map_err(|_| Unsendable::NoArn)?;
-        let chain = Lineage::of(self.stored.trace.as_deref()).and(&source.to_string());
+        let chain = Lineage::of(self.stored.trace.as_deref()).and(self.function);
         let trace = chain.put(self.stored.trace.as_deref().unwrap_or_default());
         Ok(Posting {
             parcel: Parcel {

@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use model::FunctionRef;
 use tasks::{Ids, Time};
 
 /// A function that ran so often in one chain is not run again.
@@ -29,16 +30,26 @@ impl Lineage {
         Lineage(entries.take(FUNCTIONS_MAX).collect())
     }
 
-    /// How often the function of this ARN has run.
-    pub(crate) fn runs(&self, arn: &str) -> u32 {
-        let function = hash(arn);
+    /// How often the function has run, whatever its qualifier.
+    pub(crate) fn runs(&self, function: &FunctionRef) -> u32 {
+        if self.0.is_empty() {
+            return 0;
+        }
+        self.runs_of(hash(function.unqualified_parts()))
+    }
+
+    fn runs_of(&self, function: u32) -> u32 {
         let found = self.0.iter().find(|(f, _)| *f == function);
         found.map_or(0, |(_, runs)| *runs)
     }
 
     /// The chain with one more run of the function.
-    pub(crate) fn and(mut self, arn: &str) -> Lineage {
-        let (function, runs) = (hash(arn), self.runs(arn).saturating_add(1));
+    pub(crate) fn and(self, function: &FunctionRef) -> Lineage {
+        self.with(hash(function.unqualified_parts()))
+    }
+
+    fn with(mut self, function: u32) -> Lineage {
+        let runs = self.runs_of(function).saturating_add(1);
         self.0.retain(|(f, _)| *f != function);
         self.0.push((function, runs));
         let forgotten = self.0.len().saturating_sub(FUNCTIONS_MAX);
@@ -103,9 +114,10 @@ pub(crate) fn root(trace: &str) -> Option<&str> {
     parts.find_map(|part| part.trim().strip_prefix("Root=").filter(|r| !r.is_empty()))
 }
 
-/// FNV-1a: short and the same over restarts.
-fn hash(text: &str) -> u32 {
-    text.bytes().fold(0x811c_9dc5, |hash, byte| {
+/// FNV-1a of the ARN: short and the same over restarts.
+fn hash<'a>(arn: impl IntoIterator<Item = &'a str>) -> u32 {
+    let bytes = arn.into_iter().flat_map(str::bytes);
+    bytes.fold(0x811c_9dc5, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     })
 }
@@ -114,11 +126,32 @@ fn hash(text: &str) -> u32 {
 mod tests {
     use super::*;
 
+    impl Lineage {
+        fn one(self, arn: &str) -> Lineage {
+            self.with(hash([arn]))
+        }
+
+        fn times(&self, arn: &str) -> u32 {
+            self.runs_of(hash([arn]))
+        }
+    }
+
+    #[test]
+    fn a_function_is_known_by_its_arn() {
+        let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+        let region = "us-east-1".parse().unwrap();
+        let account = "000000000000".parse().unwrap();
+        let function = FunctionRef::parse(&format!("{arn}:2"), None, &account, &region).unwrap();
+        let chain = Lineage::default().and(&function);
+        assert_eq!(chain, Lineage::default().one(arn));
+        assert_eq!(chain.runs(&function), 1);
+    }
+
     #[test]
     fn every_run_counts_for_its_function() {
-        let chain = Lineage::default().and("a").and("b").and("a");
+        let chain = Lineage::default().one("a").one("b").one("a");
         assert_eq!(
-            (chain.runs("a"), chain.runs("b"), chain.runs("c")),
+            (chain.times("a"), chain.times("b"), chain.times("c")),
             (2, 1, 0)
         );
         let trace = chain.put("Root=1-a-b;Lineage=1:00000001:9;Sampled=0");
@@ -128,8 +161,8 @@ mod tests {
         );
         assert_eq!(Lineage::of(Some(&trace)), chain);
         assert_eq!(
-            Lineage::default().and("a").put(""),
-            format!("Lineage={}", Lineage::default().and("a"))
+            Lineage::default().one("a").put(""),
+            format!("Lineage={}", Lineage::default().one("a"))
         );
     }
 
@@ -151,11 +184,11 @@ mod tests {
     #[test]
     fn the_longer_chain_counts() {
         let (long, short) = (
-            Lineage::default().and("a").and("a"),
-            Lineage::default().and("a"),
+            Lineage::default().one("a").one("a"),
+            Lineage::default().one("a"),
         );
-        assert_eq!(short.clone().joined(&long).runs("a"), 2);
-        assert_eq!(long.joined(&short.and("b")).runs("b"), 1);
+        assert_eq!(short.clone().joined(&long).times("a"), 2);
+        assert_eq!(long.joined(&short.one("b")).times("b"), 1);
     }
 
     #[test]
@@ -171,9 +204,9 @@ mod tests {
         }
         let long = "1:00000001:1|".repeat(1_000);
         assert!(Lineage::of(Some(&format!("Lineage={long}"))).0.len() <= FUNCTIONS_MAX);
-        let many = (0..100).fold(Lineage::default(), |chain, n| chain.and(&n.to_string()));
+        let many = (0..100).fold(Lineage::default(), |chain, n| chain.one(&n.to_string()));
         assert_eq!(
-            (many.0.len(), many.runs("99"), many.runs("0")),
+            (many.0.len(), many.times("99"), many.times("0")),
             (FUNCTIONS_MAX, 1, 0)
         );
     }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use functions::LogLevel;
+use model::{FunctionRef, Version};
 use serde_json::{Value, json};
 use tasks::Time;
 
@@ -14,9 +15,9 @@ pub(crate) struct Lines {
     pub(crate) json: bool,
     /// Lines below it are dropped; JSON only.
     pub(crate) level: Level,
-    pub(crate) function_arn: String,
-    pub(crate) function_name: String,
-    pub(crate) version: String,
+    /// As it was called.
+    pub(crate) function: FunctionRef,
+    pub(crate) version: Version,
     pub(crate) memory_mib: u32,
     /// `on-demand`, …
     pub(crate) initialization: &'static str,
@@ -180,8 +181,8 @@ impl Lines {
                 let mut record = json!({
                     "initializationType": self.initialization,
                     "phase": "init",
-                    "functionName": self.function_name,
-                    "functionVersion": self.version,
+                    "functionName": self.function.name.as_str(),
+                    "functionVersion": self.version.to_string(),
                 });
                 if let (Some((version, arn)), Some(map)) = (version, record.as_object_mut()) {
                     map.insert("runtimeVersion".to_owned(), version.as_str().into());
@@ -206,7 +207,7 @@ impl Lines {
                 *status,
             ),
             Event::Start { request } => json!({
-                "requestId": request, "functionArn": self.function_arn, "version": self.version,
+                "requestId": request, "functionArn": self.function.to_string(), "version": self.version.to_string(),
             }),
             Event::RuntimeDone {
                 request,
@@ -232,7 +233,7 @@ impl Lines {
                     map.insert("initDurationMs".to_owned(), round3(ms(init)).into());
                 }
                 let record = json!({
-                    "requestId": request, "functionArn": self.function_arn, "metrics": metrics,
+                    "requestId": request, "functionArn": self.function.to_string(), "metrics": metrics,
                 });
                 with_status(record, figures.status)
             }
@@ -310,9 +311,13 @@ mod tests {
         Lines {
             json,
             level: Level::Info,
-            function_arn: "arn:aws:lambda:us-east-1:000000000000:function:f".to_owned(),
-            function_name: "f".to_owned(),
-            version: "$LATEST".to_owned(),
+            function: FunctionRef {
+                account: "000000000000".parse().unwrap(),
+                region: "us-east-1".parse().unwrap(),
+                name: "f".parse().unwrap(),
+                qualifier: None,
+            },
+            version: Version::Latest,
             memory_mib: 128,
             initialization: "on-demand",
         }

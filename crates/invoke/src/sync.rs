@@ -66,7 +66,7 @@ impl Invoke {
     /// Refuses a function that ran too often in one chain of calls, unless it may.
     pub(crate) fn stop_loops(&self, request: &Request) -> Result<(), Refused> {
         let function = &request.function;
-        let runs = Lineage::of(request.trace.as_deref()).runs(&function.unqualified_arn());
+        let runs = Lineage::of(request.trace.as_deref()).runs(function);
         if runs < RUNS_MAX {
             return Ok(());
         }

@@ -70,10 +70,20 @@ impl FunctionRef {
 
     /// The ARN without qualifier.
     pub fn unqualified_arn(&self) -> String {
-        format!(
-            "arn:aws:lambda:{}:{}:function:{}",
-            self.region, self.account, self.name
-        )
+        self.unqualified_parts().concat()
+    }
+
+    /// The pieces of [`FunctionRef::unqualified_arn`].
+    pub fn unqualified_parts(&self) -> [&str; 6] {
+        let (region, account, name) = (&self.region, &self.account, &self.name);
+        [
+            "arn:aws:lambda:",
+            region.as_str(),
+            ":",
+            account.as_str(),
+            ":function:",
+            name.as_str(),
+        ]
     }
 
     /// The same function under another qualifier.
@@ -88,7 +98,9 @@ impl FunctionRef {
 /// The ARN, with the qualifier if one was given.
 impl fmt::Display for FunctionRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.unqualified_arn())?;
+        for part in self.unqualified_parts() {
+            f.write_str(part)?;
+        }
         match &self.qualifier {
             Some(q) => write!(f, ":{q}"),
             None => Ok(()),

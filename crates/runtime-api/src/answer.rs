@@ -90,7 +90,7 @@ pub(crate) fn event_head(call: &Call, attempt: u64) -> Bytes {
     field(
         &mut head,
         "Lambda-Runtime-Aws-Request-Id",
-        &call.request.to_string(),
+        call.request.as_str(),
     );
     field(
         &mut head,

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use model::{FunctionError, RESPONSE_MAX};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -76,8 +76,9 @@ impl Connection<'_> {
         let Some(length) = self.head().await? else {
             return Ok(Flow::Close);
         };
-        let head = self.buffer.split_to(length);
-        let Ok(head) = route::parse(&head) else {
+        let parsed = route::parse(self.buffer.get(..length).unwrap_or_default());
+        self.buffer.advance(length);
+        let Ok(head) = parsed else {
             return self.close(Answer::BadRequest).await;
         };
         let flow = match &head.route {
@@ -174,12 +175,19 @@ impl Connection<'_> {
     pub(crate) async fn wait_for_event(&mut self) -> io::Result<Flow> {
         loop {
             let is_open = self.buffer.len() < AHEAD_BYTES_MAX;
-            self.buffer.reserve(READ_BYTES);
             tokio::select! {
                 biased;
-                read = self.half.read_buf(&mut self.buffer), if is_open => if read? == 0 {
-                    return Ok(Flow::Close);
-                },
+                ready = self.half.readable(), if is_open => {
+                    ready?;
+                    // Not before: by now nobody holds the last answer, and its memory is used again.
+                    self.buffer.reserve(READ_BYTES);
+                    match self.half.try_read_buf(&mut self.buffer) {
+                        Ok(0) => return Ok(Flow::Close),
+                        Ok(_) => {}
+                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                        Err(e) => return Err(e),
+                    }
+                }
                 _ = self.outlet.woken() => self.outlet.flush().await?,
             }
             if !self.shared.is_parked(&self.outlet) {

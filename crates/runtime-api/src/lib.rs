@@ -7,6 +7,7 @@
 //!   SessionHandle::invoke ──▶ outlet ──▶ socket          session  what both sides share
 //!          ▲                                              state    what is allowed when (pure)
 //!          └── session ◀── connection ◀── socket          route    request heads (pure)
+//!                                                         quick    the usual two of them (pure)
 //!                                                         body     request bodies (pure)
 //!                                                         stream   responses in pieces
 //!                                        extension  the Extensions API
@@ -22,6 +23,7 @@ mod connection;
 mod extension;
 mod extension_connection;
 mod outlet;
+mod quick;
 mod route;
 mod session;
 mod state;

@@ -3,13 +3,14 @@
 use httparse::{EMPTY_HEADER, Status};
 
 use crate::extension::GiveUp;
+use crate::quick;
 use crate::telemetry::Api;
 
 /// Longest request head. `Lambda-Runtime-Function-XRay-Error-Cause` alone may take 1 MiB.
 /// [Lambda Runtime API]
 pub(crate) const HEAD_BYTES_MAX: usize = (1 << 20) + (64 << 10);
 /// Most header lines of a request.
-const HEADERS_MAX: usize = 64;
+pub(crate) const HEADERS_MAX: usize = 64;
 
 /// What a request asks for and how its body is framed.
 #[derive(Debug, PartialEq, Eq)]
@@ -116,6 +117,14 @@ pub(crate) fn asks_next(bytes: &[u8]) -> bool {
 
 /// Reads a whole head, which ends with an empty line.
 pub(crate) fn parse(head: &[u8]) -> Result<Head, BadRequest> {
+    match quick::parse(head) {
+        Some(read) => Ok(read),
+        None => general(head),
+    }
+}
+
+/// Reads any head.
+pub(crate) fn general(head: &[u8]) -> Result<Head, BadRequest> {
     let mut headers = [EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
@@ -134,18 +143,7 @@ pub(crate) fn parse(head: &[u8]) -> Result<Head, BadRequest> {
         let found = types.find(|h| h.name.eq_ignore_ascii_case("content-type"));
         fields.content_type = found.map(|h| String::from_utf8_lossy(h.value).into_owned());
     }
-    Ok(Head {
-        route: route(method, target),
-        length: fields.length()?,
-        keep_alive: !fields.close && request.version == Some(1),
-        expects_continue: fields.expects_continue,
-        error_type: fields.error_type,
-        mode: fields.mode.unwrap_or(Mode::Buffered),
-        invocation: fields.invocation,
-        content_type: fields.content_type,
-        has_cause: fields.has_cause,
-        extension: fields.extension,
-    })
+    fields.head(route(method, target), request.version == Some(1))
 }
 
 fn route(method: &str, target: &str) -> Route {
@@ -215,8 +213,9 @@ impl ExtensionHead {
     }
 }
 
+/// What the headers say.
 #[derive(Default)]
-struct Fields {
+pub(crate) struct Fields {
     fixed: Option<u64>,
     chunked: bool,
     close: bool,
@@ -230,7 +229,7 @@ struct Fields {
 }
 
 impl Fields {
-    fn take(&mut self, header: &httparse::Header<'_>) -> Result<(), BadRequest> {
+    pub(crate) fn take(&mut self, header: &httparse::Header<'_>) -> Result<(), BadRequest> {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         let value = header.value;
         if is("content-length") {
@@ -265,6 +264,25 @@ impl Fields {
             *field = Some(String::from_utf8_lossy(value).into_owned());
         }
         Ok(())
+    }
+
+    pub(crate) fn is_streamed(&self) -> bool {
+        self.mode == Some(Mode::Streaming)
+    }
+
+    pub(crate) fn head(self, route: Route, is_http_1_1: bool) -> Result<Head, BadRequest> {
+        Ok(Head {
+            route,
+            length: self.length()?,
+            keep_alive: !self.close && is_http_1_1,
+            expects_continue: self.expects_continue,
+            error_type: self.error_type,
+            mode: self.mode.unwrap_or(Mode::Buffered),
+            invocation: self.invocation,
+            content_type: self.content_type,
+            has_cause: self.has_cause,
+            extension: self.extension,
+        })
     }
 
     /// A request with two framings has none.  [RFC 9112, 6.3]

@@ -297,7 +297,7 @@ impl Shared {
         inner.attempts += 1;
         let attempt = Attempt {
             number: inner.attempts,
-            request: call.request.to_string(),
+            request: call.request.as_str().into(),
         };
         let number = attempt.number;
         let delivery = Delivery {

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::route::Post;
 
 /// Where the runtime stands, as far as its requests tell.
@@ -29,7 +31,7 @@ pub(crate) enum State {
 pub(crate) struct Attempt {
     /// Counts deliveries of this session; the text of it is `Lambda-Runtime-Invocation-Id`.
     pub number: u64,
-    pub request: String,
+    pub request: Arc<str>,
 }
 
 #[derive(Debug)]
@@ -146,7 +148,7 @@ impl Attempt {
         else {
             return false;
         };
-        *request == self.request
+        *request == &*self.request
             && invocation.is_none_or(|text| text.parse::<u64>() == Ok(self.number))
     }
 }
@@ -158,7 +160,7 @@ mod tests {
     fn attempt(number: u64) -> Attempt {
         Attempt {
             number,
-            request: format!("r{number}"),
+            request: format!("r{number}").into(),
         }
     }
 

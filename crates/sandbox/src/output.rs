@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, fchmod, fcntl_setfl};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tasks::Clock;
@@ -245,16 +246,28 @@ impl Streams {
 
     /// Hands on everything that is in the pipes now, an unfinished line too.
     pub(crate) fn drain(&mut self) {
-        self.empty(Streams::read_framed);
-        self.empty(Streams::read_text);
+        if !self.is_silent() {
+            self.empty(Streams::read_framed);
+            self.empty(Streams::read_text);
+            if self.extensions.is_some() {
+                self.empty(Streams::read_extensions);
+            }
+        }
         let sink = &self.sink;
         self.lines.flush(|line, cut| sink.line(line, cut, None));
-        if self.extensions.is_some() {
-            self.empty(Streams::read_extensions);
-            let sink = &self.sink;
-            self.extension_lines
-                .flush(|line, cut| sink.extension_line(line, cut));
-        }
+        self.extension_lines
+            .flush(|line, cut| sink.extension_line(line, cut));
+    }
+
+    /// Whether the pipes are open and empty: most calls print nothing, and one look is less than a
+    /// read of each.
+    fn is_silent(&self) -> bool {
+        let (Some(text), Some(framed)) = (&self.text, &self.framed) else {
+            return false;
+        };
+        let third = self.extensions.as_ref().unwrap_or(text);
+        let mut fds = [text, framed, third].map(|pipe| PollFd::new(pipe, PollFlags::IN));
+        matches!(poll(&mut fds, Some(&Timespec::default())), Ok(0))
     }
 
     fn empty(&mut self, read: fn(&mut Streams, How) -> usize) {

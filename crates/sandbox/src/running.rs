@@ -19,6 +19,10 @@ const SETTLE: Duration = Duration::from_millis(20);
 /// The same for an answer that broke off: nobody waits for an answer any more, and a process may take
 /// a while to end after its connections did.
 const CRASH_SETTLE: Duration = Duration::from_millis(500);
+/// A call so short cannot use much memory that was not used before,
+const SHORT: Duration = Duration::from_millis(1);
+/// so its peak is that of a call which ended at most so long ago.
+const PEAK_AGE_MAX: Duration = Duration::from_millis(20);
 
 /// The processes of one environment. Dropping it kills them without waiting.
 #[async_trait]
@@ -91,6 +95,8 @@ pub(crate) struct Running {
     pub(crate) streams: Streams,
     pub(crate) clock: Clock,
     init: InitReport,
+    /// The peak of memory and when it was read.
+    memory: Option<(Mono, Option<u32>)>,
 }
 
 /// What the wait for init ended with.
@@ -119,6 +125,7 @@ impl Running {
             streams,
             clock,
             init,
+            memory: None,
         };
         let end = match running.settle(path, limit).await {
             Ok(()) => {
@@ -207,13 +214,26 @@ impl Running {
         self.body.is_busy(true);
         let ending = self.run(call, limit, to).await;
         self.body.is_busy(false);
-        let duration = self.clock.monotonic().since(begin);
+        let end = self.clock.monotonic();
         self.streams.drain();
         Answer {
             ending,
-            duration,
-            memory_max_mib: self.body.memory_max_mib(),
+            duration: end.since(begin),
+            memory_max_mib: self.memory_max_mib(begin, end),
         }
+    }
+
+    /// The peak after a call. One that took no time after another leaves it as it was.
+    fn memory_max_mib(&mut self, begin: Mono, end: Mono) -> Option<u32> {
+        if end.since(begin) < SHORT
+            && let Some((read, peak)) = self.memory
+            && end.since(read) < PEAK_AGE_MAX
+        {
+            return peak;
+        }
+        let peak = self.body.memory_max_mib();
+        self.memory = Some((end, peak));
+        peak
     }
 }
 

@@ -101,8 +101,7 @@ pub(crate) async fn build(
 
     // 4. The door.
     let known = Known {
-        operator: config.credential.clone(),
-        account: config.account.to_string(),
+        operator: operator(config),
         keys,
         iam: iam.clone(),
     };
@@ -176,24 +175,29 @@ pub(crate) fn catalog(config: &Config, data: &Path) -> Catalog {
 
 /// Every access key that this server knows.
 struct Known {
-    operator: Option<(String, String)>,
-    account: String,
+    operator: Option<(String, Credential)>,
     keys: SessionKeys,
     iam: Arc<iam::Engine>,
 }
 
+fn operator(config: &Config) -> Option<(String, Credential)> {
+    let (key, secret) = config.credential.as_ref()?;
+    let credential = Credential {
+        secret: Secret::new(secret.as_str()),
+        account: config.account.to_string(),
+        principal: None,
+        session_token: None,
+        expires_unix_ms: None,
+    };
+    Some((key.clone(), credential))
+}
+
 impl Credentials for Known {
     fn find(&self, access_key: &str) -> Option<Credential> {
-        if let Some((key, secret)) = &self.operator
+        if let Some((key, credential)) = &self.operator
             && key == access_key
         {
-            return Some(Credential {
-                secret: Secret::new(secret.as_str()),
-                account: self.account.clone(),
-                principal: None,
-                session_token: None,
-                expires_unix_ms: None,
-            });
+            return Some(credential.clone());
         }
         if let Some(issued) = self.keys.find(access_key) {
             let (account, role, session) =

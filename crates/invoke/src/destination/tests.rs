@@ -124,8 +124,7 @@ fn a_record_is_sent_in_the_name_of_the_role_with_the_trace() {
     );
     let trace = sent.trace.unwrap();
     assert!(trace.starts_with("Root=1-00000000-"), "{trace}");
-    let arn = function().unqualified_arn();
-    assert_eq!(Lineage::of(Some(&trace)).runs(&arn), 1);
+    assert_eq!(Lineage::of(Some(&trace)).runs(&function()), 1);
     assert_eq!(sent.event, None);
 }
 

@@ -76,7 +76,7 @@ impl Run<'_> {
     /// The chain of calls with this one.
     pub(super) fn lineage(&self) -> Lineage {
         let before = Lineage::of(self.request.trace.as_deref());
-        before.and(&self.request.function.unqualified_arn())
+        before.and(&self.request.function)
     }
 
     pub(super) fn event(&self, limit: Duration, lineage: &Lineage) -> Call {
@@ -160,9 +160,8 @@ pub(crate) fn lines(deployed: &Deployed, function: &FunctionRef, purpose: Purpos
     Lines {
         json: logging.format == LogFormat::Json,
         level: Level::of(logging.system_level),
-        function_arn: function.to_string(),
-        function_name: function.name.to_string(),
-        version: deployed.version.to_string(),
+        function: function.clone(),
+        version: deployed.version,
         memory_mib: deployed.config.memory.mib(),
         initialization: purpose.as_str(),
     }

@@ -1,5 +1,7 @@
 //! The trace header of a call.
 
+use std::fmt::Write;
+
 use tasks::Ids;
 
 use crate::lineage::Lineage;
@@ -11,23 +13,24 @@ pub(super) fn trace_header(
     now: tasks::Time,
     ids: &Ids,
 ) -> String {
-    let field = |name: &str| {
-        given.and_then(|text| {
-            text.split(';').find_map(|part| {
-                let value = part.trim().strip_prefix(name)?.strip_prefix('=')?;
-                let fits = value.len() <= 64
-                    && value
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b == b'-');
-                fits.then(|| value.to_owned())
-            })
-        })
+    let mut text = String::with_capacity(160);
+    let (parent, sampled) = (ids.hex(8), field(given, "Sampled").unwrap_or("0"));
+    // Writing to a string never fails.
+    let _ = match field(given, "Root") {
+        Some(root) => write!(text, "Root={root}"),
+        None => write!(text, "Root=1-{:08x}-{}", now.unix_secs(), ids.hex(12)),
     };
-    let root =
-        field("Root").unwrap_or_else(|| format!("1-{:08x}-{}", now.unix_secs(), ids.hex(12)));
-    let sampled = field("Sampled").unwrap_or_else(|| "0".to_owned());
-    let parent = ids.hex(8);
-    format!("Root={root};Parent={parent};Sampled={sampled};Lineage={lineage}")
+    let _ = write!(text, ";Parent={parent};Sampled={sampled};Lineage={lineage}");
+    text
+}
+
+/// A field of the caller's header, if it can stand in ours.
+fn field<'a>(given: Option<&'a str>, name: &str) -> Option<&'a str> {
+    let value = given?
+        .split(';')
+        .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))?;
+    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    (value.len() <= 64 && value.bytes().all(is_plain)).then_some(value)
 }
 
 #[cfg(test)]
@@ -37,7 +40,7 @@ mod tests {
     #[test]
     fn a_trace_keeps_the_root_of_its_caller() {
         let ids = Ids::seeded(1);
-        let chain = Lineage::default().and("arn");
+        let chain = Lineage::of(Some("Lineage=1:00000001:1"));
         let now = tasks::Time::from_unix_secs(0x1234_5678);
         let fresh = trace_header(None, &chain, now, &ids);
         assert!(fresh.starts_with("Root=1-12345678-"), "{fresh}");
