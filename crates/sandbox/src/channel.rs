@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
-    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg,
+    SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg,
     sendmsg, socketpair,
 };
 use serde::Serialize;
@@ -93,7 +93,21 @@ pub(crate) fn send(
 pub(crate) fn receive<T: DeserializeOwned>(
     socket: impl AsFd,
 ) -> Result<(T, Vec<OwnedFd>), ChannelError> {
-    let mut text = vec![0; MESSAGE_BYTES_MAX];
+    let (text, fds) = receive_bytes(socket)?;
+    let message =
+        serde_json::from_slice(&text).map_err(|e| ChannelError::Malformed(e.to_string()))?;
+    Ok((message, fds))
+}
+
+/// A message as it came. Memory for the longest one would have to be cleared for each; so it is asked
+/// for its length first.
+pub(crate) fn receive_bytes(socket: impl AsFd) -> Result<(Vec<u8>, Vec<OwnedFd>), ChannelError> {
+    let look = RecvFlags::PEEK | RecvFlags::TRUNC;
+    let (_, length) = retry_on_intr(|| recv(&socket, &mut [0; 1][..], look))?;
+    if length > MESSAGE_BYTES_MAX {
+        return Err(ChannelError::TooLong(length));
+    }
+    let mut text = vec![0; length.max(1)];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got = retry_on_intr(|| {
@@ -116,8 +130,6 @@ pub(crate) fn receive<T: DeserializeOwned>(
     if got.flags.contains(ReturnFlags::TRUNC) {
         return Err(ChannelError::TooLong(got.bytes));
     }
-    let text = text.get(..got.bytes).unwrap_or_default();
-    let message =
-        serde_json::from_slice(text).map_err(|e| ChannelError::Malformed(e.to_string()))?;
-    Ok((message, fds))
+    text.truncate(got.bytes);
+    Ok((text, fds))
 }

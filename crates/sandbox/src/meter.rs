@@ -3,9 +3,21 @@
 /// Most processes that one look counts; an environment has no more.
 const PROCESSES_MAX: usize = 1_100;
 
+/// Longest text of a file of one process or group.
+const TEXT_BYTES_MAX: usize = 16 * 1_024;
+
+/// Reads a short file of the kernel's at once: it makes the whole text at the first read.
+pub(crate) fn text_of(path: impl AsRef<std::path::Path>) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    let mut text = vec![0; TEXT_BYTES_MAX];
+    let length = std::io::Read::read(&mut file, &mut text).ok()?;
+    text.truncate(length);
+    String::from_utf8(text).ok()
+}
+
 /// Peak resident memory of one process, whole MiB rounded up.
 pub(crate) fn peak_rss_mib(pid: u32) -> Option<u32> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = status(pid)?;
     field_kib(&status, "VmHWM:").map(mib)
 }
 
@@ -18,12 +30,42 @@ pub(crate) fn rss_mib_below(pid: u32) -> Option<u32> {
 
 /// What all processes below one have mapped of files; the process itself not counted.
 pub(crate) fn mapped_bytes_below(pid: u32) -> u64 {
-    let mapped = |pid: &u32| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        field_kib(&status, "RssFile:")
-    };
-    let kib: u64 = below(pid).iter().skip(1).filter_map(mapped).sum();
+    let mut kib = 0;
+    let mut found = children(pid, pid);
+    let mut next = 0;
+    while let Some(pid) = found.get(next).copied() {
+        next += 1;
+        let Some(status) = status(pid) else { continue };
+        kib += field_kib(&status, "RssFile:").unwrap_or(0);
+        // Most have one thread, and then there is nothing to list.
+        match field_kib(&status, "Threads:") {
+            Some(1) => found.extend(children(pid, pid)),
+            _ => found.extend(children_of_threads(pid)),
+        }
+        if found.len() > PROCESSES_MAX {
+            break;
+        }
+    }
     kib * 1_024
+}
+
+fn status(pid: u32) -> Option<String> {
+    text_of(format!("/proc/{pid}/status"))
+}
+
+fn children(pid: u32, thread: u32) -> Vec<u32> {
+    let path = format!("/proc/{pid}/task/{thread}/children");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.split_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
+}
+
+fn children_of_threads(pid: u32) -> Vec<u32> {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task"));
+    let threads = threads.into_iter().flatten().flatten();
+    let threads = threads.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    threads.flat_map(|thread| children(pid, thread)).collect()
 }
 
 /// A process and all below it.
@@ -32,19 +74,7 @@ pub(crate) fn below(pid: u32) -> Vec<u32> {
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
         next += 1;
-        for task in std::fs::read_dir(format!("/proc/{pid}/task"))
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
-            let children = std::fs::read_to_string(task.path().join("children"));
-            let children = children.unwrap_or_default();
-            found.extend(
-                children
-                    .split_whitespace()
-                    .filter_map(|p| p.parse::<u32>().ok()),
-            );
-        }
+        found.extend(children_of_threads(pid));
         if found.len() > PROCESSES_MAX {
             break;
         }
@@ -53,7 +83,7 @@ pub(crate) fn below(pid: u32) -> Vec<u32> {
 }
 
 fn anonymous_kib(pid: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = status(pid)?;
     let anonymous = field_kib(&status, "RssAnon:")?;
     Some(anonymous + field_kib(&status, "RssShmem:").unwrap_or(0))
 }

@@ -20,6 +20,9 @@ const HOME: &str = "kiln";
 const SERVER: &str = "kiln-server";
 const CONTROLLERS: [&str; 3] = ["memory", "cpu", "pids"];
 
+/// CPU time is granted in periods this long.  [observed on AWS: 20 ms]
+pub(crate) const CPU_PERIOD_US: u64 = 20_000;
+
 const MAKE_TRIES_MAX: u32 = 16;
 
 /// Most processes of one environment, its first process and threads included.
@@ -181,6 +184,11 @@ impl Cgroups {
         }
         if let Some(pids) = &self.pids {
             write(&pids.join(id).join("pids.max"), &PIDS_MAX.to_string())?;
+        }
+        // The server adds the share, when init is over.
+        if let Some(cpu) = self.cpu.as_ref().filter(|_| self.version == 1) {
+            let period = CPU_PERIOD_US.to_string();
+            write(&cpu.join(id).join("cpu.cfs_period_us"), &period)?;
         }
         Ok(())
     }

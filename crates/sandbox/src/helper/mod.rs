@@ -32,6 +32,7 @@ mod runtime;
 mod seccomp;
 mod template;
 
+pub(crate) use cgroup::CPU_PERIOD_US;
 pub(crate) use proto::{
     Cgroups, Event, FRAMED_FD, FromInit, Furnish, Hello, KILN_PORT, Keep, LINK_LOCAL, Like,
     Neighbours, Program, RUNTIME_API_PORT, Reach, Request, SNAPSHOT_FD, ToInit, WAIT_FD,

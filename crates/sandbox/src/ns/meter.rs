@@ -6,11 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Memory;
 
-use crate::helper::Cgroups;
-use crate::meter::{mapped_bytes_below, peak_rss_mib, rss_mib_below};
+use crate::helper::{CPU_PERIOD_US, Cgroups};
+use crate::meter::{mapped_bytes_below, peak_rss_mib, rss_mib_below, text_of};
 
-/// CPU time is granted in periods this long.  [observed on AWS: 20 ms]
-const CPU_PERIOD_US: u64 = 20_000;
 /// The kernel grants no less in one period.
 const CPU_QUOTA_US_MIN: u64 = 1_000;
 
@@ -107,8 +105,8 @@ impl Meter {
         let done = if self.version == 2 {
             fs::write(dir.join("cpu.max"), format!("{quota} {CPU_PERIOD_US}"))
         } else {
-            fs::write(dir.join("cpu.cfs_period_us"), CPU_PERIOD_US.to_string())
-                .and_then(|()| fs::write(dir.join("cpu.cfs_quota_us"), quota.to_string()))
+            // The helper has set the period.
+            fs::write(dir.join("cpu.cfs_quota_us"), quota.to_string())
         };
         if let Err(error) = done {
             tracing::warn!(%error, group = %dir.display(), "the CPU share could not be set");
@@ -129,12 +127,12 @@ impl Meter {
 
     pub(super) fn init_done(&mut self) {
         let Some(dir) = &self.memory else { return };
-        let stat = dir.join("memory.stat");
+        let stat = text_of(dir.join("memory.stat")).unwrap_or_default();
         let names = match self.version {
             2 => ["inactive_file", "active_file"],
             _ => ["total_inactive_file", "total_active_file"],
         };
-        self.file_cache_bytes = names.iter().filter_map(|name| field(&stat, name)).sum();
+        self.file_cache_bytes = names.iter().filter_map(|name| number(&stat, name)).sum();
         self.mapped_bytes = mapped_bytes_below(self.pid);
     }
 
@@ -162,7 +160,10 @@ fn rss_peak(init: u32) -> Option<u32> {
 
 /// `name 123`
 fn field(path: &Path, name: &str) -> Option<u64> {
-    let text = fs::read_to_string(path).ok()?;
+    number(&text_of(path)?, name)
+}
+
+fn number(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|line| {
         let (key, value) = line.split_once(' ')?;
         (key == name).then(|| value.trim().parse().ok())?
