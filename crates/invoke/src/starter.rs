@@ -128,13 +128,10 @@ impl Starter {
                     argv: waiting.argv.clone(),
                     env: waiting.env.clone(),
                     mounts: waiting.mounts.clone(),
+                    is_fork: is_template,
                 })
             });
-        let (template, waiting) = if is_template {
-            (early, None)
-        } else {
-            (None, early)
-        };
+        let template = early.clone().filter(|early| early.is_fork);
         let argv = wrapper.into_iter().chain(found.argv).collect();
         let mut mounts = vec![Mount {
             host: code,
@@ -149,7 +146,7 @@ impl Starter {
             memory: config.memory,
             ephemeral: config.ephemeral,
             network: self.network,
-            waiting,
+            waiting: early,
             template,
             snapshot: None,
             extensions: Extensions {

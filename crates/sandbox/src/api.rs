@@ -218,6 +218,9 @@ pub struct Waiting {
     pub env: Vec<(String, String)>,
     /// Those of the spec's mounts that are there from the beginning.
     pub mounts: Vec<Mount>,
+    /// It is forked from the kept interpreter of [`EnvironmentSpec::template`], once there is one, and
+    /// not started.
+    pub is_fork: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -286,6 +286,14 @@ pub(crate) fn landlock_abi() -> u8 {
     u8::try_from(abi).unwrap_or(0)
 }
 
+/// Binds this thread, and what it starts, to rules of Landlock. It must not be able to gain privileges.
+pub(crate) fn landlock_restrict(rules: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: plain system call on an open descriptor.
+    // WHY: the landlock crate restricts only by rules that the same process has made.
+    check_long(unsafe { libc::syscall(libc::SYS_landlock_restrict_self, rules.as_raw_fd(), 0) })
+        .map(drop)
+}
+
 /// Registers a descriptor with the reactor.
 pub(crate) fn watch(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an OwnedFd refers to one open file for as long as it lives.

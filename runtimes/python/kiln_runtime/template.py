@@ -14,6 +14,7 @@ import gc
 import json
 import os
 import signal
+import stat
 import struct
 import sys
 
@@ -54,7 +55,6 @@ def wait(fd, own_path):
     while not template.take_order():
         pass
     gc.enable()
-    _draw_anew()
     if _is_shadowed(base, own_path(os.environ)):
         _forget(base)
 
@@ -81,6 +81,7 @@ class _Template:
         self._socket = socket
         self._control = socket.socket(fileno=fd)
         self._calls = _Calls(ctypes)
+        self._last = None, None
 
     def say(self, text):
         self._control.send(text)
@@ -96,12 +97,7 @@ class _Template:
             os._exit(1)  # what other threads hold would stay held in a fork
         child = 0
         try:
-            order = json.loads(text)
-            before = self._calls.prepare(order["before"], fds)
-            after = self._calls.prepare(order["after"], fds)
-            into = order["into"] and fds[order["into"]["Fd"]]
-            clone = self._calls.clone(order["clone"], into)
-            order = text = None
+            before, after, clone = self._prepared(text, fds)
             if self._make(before, fds):
                 child = clone()
                 if child == 0:
@@ -113,6 +109,17 @@ class _Template:
         if child:
             os.waitpid(child, 0)
         return False
+
+    def _prepared(self, text, fds):
+        """One order is mostly like the one before."""
+        if self._last[0] != (text, fds):
+            order = json.loads(text)
+            before = self._calls.prepare(order["before"], fds)
+            after = self._calls.prepare(order["after"], fds)
+            into = order["into"] and fds[order["into"]["Fd"]]
+            clone = self._calls.clone(order["clone"], into)
+            self._last = (text, fds), (before, after, clone)
+        return self._last[1]
 
     def _make(self, calls, fds):
         failed = self._calls.make(calls)
@@ -158,7 +165,12 @@ class _Template:
             if os.read(_REPLY_FD, 1) != b"1":
                 os._exit(1)
             os.close(_REPLY_FD)
-            _take_variables(_VARIABLES_FD)
+            _draw_anew()
+            if stat.S_ISFIFO(os.fstat(_VARIABLES_FD).st_mode):
+                _take_variables(_VARIABLES_FD)
+                os.chdir("/var/task")  # the function's, which came with its variables
+            else:
+                _take_variables(_VARIABLES_FD)
         except BaseException:
             os._exit(1)
 

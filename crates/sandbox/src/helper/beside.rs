@@ -47,6 +47,7 @@ impl Beside {
     /// Starts all of them, each bound like the runtime.
     pub(super) fn start(
         plan: &Plan<'_>,
+        rules: Option<&OwnedFd>,
         neighbours: &Neighbours,
     ) -> Result<(Beside, Ends), FromInit> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).at("make a pipe")?;
@@ -60,7 +61,7 @@ impl Beside {
         }
         let mut all = Vec::new();
         for name in &neighbours.names {
-            let pid = launch(plan, name, &neighbours.env, write.as_fd())?;
+            let pid = launch(plan, rules, name, &neighbours.env, write.as_fd())?;
             all.push(watched(pid, Some(name.clone()))?);
         }
         Ok((Beside(all), Ends(ends)))
@@ -125,6 +126,7 @@ fn watched(pid: i32, name: Option<String>) -> Result<Watched, FromInit> {
 /// Forks an extension and waits until its program runs or cannot.
 fn launch(
     plan: &Plan<'_>,
+    rules: Option<&OwnedFd>,
     name: &str,
     env: &[String],
     text: BorrowedFd<'_>,
@@ -141,7 +143,7 @@ fn launch(
     let (failed, fail) = pipe_with(PipeFlags::CLOEXEC).at("make a pipe")?;
     let Some(pid) = sys::fork().at("fork an extension")? else {
         drop(failed);
-        let (step, error) = become_extension(plan, &argv, &env, text);
+        let (step, error) = become_extension(plan, rules, &argv, &env, text);
         child_failed(fail.as_fd(), step, &error)
     };
     drop(fail);
@@ -167,11 +169,12 @@ fn launch(
 /// Returns only if it could not.
 fn become_extension(
     plan: &Plan<'_>,
+    rules: Option<&OwnedFd>,
     argv: &[CString],
     env: &[CString],
     text: BorrowedFd<'_>,
 ) -> (&'static str, io::Error) {
-    if let Err(failure) = bind(plan, text, None) {
+    if let Err(failure) = bind(plan, rules, text, None) {
         return failure;
     }
     if let Err(error) = rustix::process::chdir("/") {

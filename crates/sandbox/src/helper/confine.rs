@@ -182,19 +182,16 @@ pub(super) fn no_capabilities() -> io::Result<()> {
 
 /// A second wall behind the mounts: reading and executing everywhere, writing in `/tmp` and to
 /// device nodes only; no signals and no abstract sockets across the border of the environment.
-pub(super) fn landlock() -> Result<(), landlock::RulesetError> {
-    rules(false)?.restrict_self().map(drop)
+///
+/// Made once for all processes of an environment. `None`: the kernel has no Landlock.
+pub(super) fn landlock_rules() -> io::Result<Option<OwnedFd>> {
+    rules(false).map(Into::into).map_err(io::Error::other)
 }
 
 /// The same for the runtime of a snapshot: each of its forks gets a `/tmp` of its own, which does not
 /// exist yet. Until it has the ordinary rules as well only mounts keep it from writing.
-pub(super) fn landlock_for_snapshots() -> Result<(), landlock::RulesetError> {
-    rules(true)?.restrict_self().map(drop)
-}
-
-/// The same rules for a process that is going to be here. `None`: the kernel has no Landlock.
-pub(super) fn landlock_rules() -> io::Result<Option<OwnedFd>> {
-    rules(false).map(Into::into).map_err(io::Error::other)
+pub(super) fn landlock_rules_for_snapshots() -> io::Result<Option<OwnedFd>> {
+    rules(true).map(Into::into).map_err(io::Error::other)
 }
 
 fn rules(writes_anywhere: bool) -> Result<RulesetCreated, landlock::RulesetError> {

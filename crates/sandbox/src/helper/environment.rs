@@ -12,6 +12,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{
     DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, WaitStatus, pidfd_open,
     set_dumpable_behavior, set_parent_process_death_signal, umask,
@@ -30,7 +31,7 @@ use super::root::{self, At, Failure, Root};
 use super::runtime::{Runtime, Started};
 use super::seccomp::Filter;
 use super::template::HOST_NAME;
-use crate::channel::{self, MESSAGE_BYTES_MAX};
+use crate::channel;
 use crate::sys;
 
 /// What an environment is for.
@@ -106,8 +107,13 @@ struct Alive {
 /// Prepares and becomes a function.
 fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
     let (mut root, listeners, keeper) = prepare(plan)?;
+    let rules = match &keeper {
+        None => confine::landlock_rules(),
+        Some(_) => confine::landlock_rules_for_snapshots(),
+    };
+    let rules = rules.at("make landlock's rules")?;
     let control = keeper.as_ref().map(Keeper::runtimes_end);
-    let mut runtime = Runtime::fork(plan, control).at("fork the runtime")?;
+    let mut runtime = Runtime::fork(plan, rules.as_ref(), control).at("fork the runtime")?;
     let mut fds: Vec<BorrowedFd<'_>> = vec![root.tmp.as_fd()];
     fds.extend(listeners.iter().map(AsFd::as_fd));
     tell(plan, &FromInit::Prepared, &fds);
@@ -126,7 +132,8 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                 root::stand()?;
                 // If there is no fork the program is started.
                 if let Some((offer, data_bytes_max)) = &offer {
-                    match order::fork(plan, offer, &program.env, *data_bytes_max) {
+                    let variables = order::variables(&program.env).at("write the variables")?;
+                    match order::fork(plan, rules.as_ref(), offer, &variables, *data_bytes_max) {
                         Ok(fork) => {
                             pid = fork;
                             break;
@@ -158,6 +165,14 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                 pid = keeper::arrived(runtime.pid).at("find the fork")?;
                 break;
             }
+            ToInit::WaitAsFork => {
+                let offer = offer.as_ref().ok_or(Errno::NOENT);
+                let (offer, data_bytes_max) = offer.at("find an interpreter")?;
+                let (variables, words) = pipe_with(PipeFlags::CLOEXEC).at("make a pipe")?;
+                pid = order::fork(plan, rules.as_ref(), offer, &variables, *data_bytes_max)?;
+                runtime.give_way(pid, words);
+                tell(plan, &FromInit::Waiting, &[]);
+            }
             ToInit::HandOver { tmp_bytes, env } => {
                 root.resize_tmp(tmp_bytes)?;
                 root::stand()?;
@@ -168,12 +183,12 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
     }
     tell(plan, &FromInit::Started, &[]);
     if let Some(keeper) = keeper {
-        drop(runtime);
+        drop((runtime, rules));
         let tmp = root.into_tmp();
         stay(plan, &keeper, &tmp).at("stay as it is")?;
         return Err(keeper.keep(plan, &tmp, pid));
     }
-    drop((root, runtime));
+    drop((root, runtime, rules));
     close_up(plan, beside.as_ref()).at("shrink the first process")?;
     Ok(Alive {
         runtime: pid,
@@ -183,7 +198,9 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
 
 /// Starts the extensions and waits until all have registered.
 fn settle(plan: &Plan<'_>, neighbours: &Neighbours, runtime: i32) -> Result<Beside, FromInit> {
-    let (mut beside, ends) = Beside::start(plan, neighbours)?;
+    let rules = confine::landlock_rules().at("make landlock's rules")?;
+    let (mut beside, ends) = Beside::start(plan, rules.as_ref(), neighbours)?;
+    drop(rules);
     beside.add_runtime(runtime)?;
     let ends: Vec<BorrowedFd<'_>> = ends.0.iter().map(AsFd::as_fd).collect();
     tell(plan, &FromInit::Beside, &ends);
@@ -280,9 +297,9 @@ fn furnished(plan: &Plan<'_>, root: &Root, runtime: i32) -> Result<Told, FromIni
         }
         Furniture::Failed { step, errno } => return Err(FromInit::Failed { step, errno }),
     };
-    let mut text = vec![0; MESSAGE_BYTES_MAX];
-    let length = rustix::io::read(&plan.server, &mut text[..]).at("hear the server")?;
-    text.truncate(length);
+    let (text, _) = channel::receive_bytes(&plan.server)
+        .map_err(malformed)
+        .at("hear the server")?;
     let told = serde_json::from_slice(&text)
         .map_err(|_| io::Error::from(Errno::PROTO))
         .at("understand the server")?;

@@ -59,6 +59,8 @@ pub(super) struct Interpreters {
     kept: BTreeMap<String, Kept>,
     wanted: BTreeMap<String, (Mono, Keep)>,
     failures: BTreeMap<String, u32>,
+    /// Not told yet.
+    changed: Vec<(String, bool)>,
 }
 
 impl Interpreters {
@@ -68,12 +70,13 @@ impl Interpreters {
             kept: BTreeMap::new(),
             wanted: BTreeMap::new(),
             failures: BTreeMap::new(),
+            changed: Vec::new(),
         }
     }
 
     /// The socket that takes orders to fork, if one of this kind is ready; else one will be started.
     pub(super) fn offer(&mut self, keep: &Keep) -> Option<BorrowedFd<'_>> {
-        let kind = serde_json::to_string(keep).ok()?;
+        let kind = keep.kind()?;
         let now = self.clock.monotonic();
         let failures = self.failures.get(&kind).copied().unwrap_or(0);
         if !self.kept.contains_key(&kind) && failures < FAILURES_MAX {
@@ -104,14 +107,21 @@ impl Interpreters {
         starts.chain(ends).min()
     }
 
-    /// Hears the interpreters of these kinds, ends what is not needed and starts what is.
-    pub(super) fn tend(&mut self, heard: &[String], template: &Template) {
+    /// Hears the interpreters of these kinds, ends what is not needed and starts what is. Gives the
+    /// kinds that can be forked from now on, or no longer.
+    pub(super) fn tend(&mut self, heard: &[String], template: &Template) -> Vec<(String, bool)> {
         for kind in heard {
             self.hear(kind);
         }
+        self.tend_needs(template);
+        std::mem::take(&mut self.changed)
+    }
+
+    fn tend_needs(&mut self, template: &Template) {
         let now = self.clock.monotonic();
         let is_old = |kept: &Kept| now.since(kept.used) >= KEEP;
-        for (_, kept) in self.kept.extract_if(.., |_, kept| is_old(kept)) {
+        for (kind, kept) in self.kept.extract_if(.., |_, kept| is_old(kept)) {
+            self.changed.push((kind, false));
             kept.end();
         }
         let due = |since: &Mono| now.since(*since) >= START_AFTER;
@@ -134,7 +144,9 @@ impl Interpreters {
         };
         if let Ok((Word::Ready, _)) = channel::receive::<Word>(&kept.control) {
             kept.is_ready = true;
+            self.changed.push((kind.to_owned(), true));
         } else if let Some(kept) = self.kept.remove(kind) {
+            self.changed.push((kind.to_owned(), false));
             if !kept.is_ready {
                 self.failed(kind.to_owned());
             }
@@ -156,6 +168,7 @@ impl Interpreters {
                 return;
             };
             if let Some(kept) = self.kept.remove(&kind) {
+                self.changed.push((kind, false));
                 kept.end();
             }
         }

@@ -256,7 +256,9 @@ impl Helper {
         let said = kinds.into_iter().filter(|_| ready.next() == Some(true));
         let said: Vec<String> = said.collect();
         drop(fds);
-        self.interpreters.tend(&said, &self.template);
+        for (kind, is_ready) in self.interpreters.tend(&said, &self.template) {
+            self.tell(&Event::Interpreter { kind, is_ready });
+        }
         for id in nested {
             self.hear_keeper(id);
         }

@@ -83,17 +83,17 @@ enum Said {
     },
 }
 
-/// Has the runtime forked; gives its process id once it is bound. After an error there is no fork, or
-/// one that ends before it does anything.
+/// Has the runtime forked; gives its process id once it is bound. It reads its `variables` then: from a
+/// file, or from a pipe as soon as there is a function. After an error there is no fork, or one that
+/// ends before it does anything.
 pub(super) fn fork(
     plan: &Plan<'_>,
+    rules: Option<&OwnedFd>,
     offer: &Offer,
-    env: &[String],
+    variables: &OwnedFd,
     data_bytes_max: Option<u64>,
 ) -> Result<i32, Failure> {
     let (reply, theirs) = channel::pair().at("make a socket")?;
-    let variables = variables(env).at("write the variables")?;
-    let rules = confine::landlock_rules().at("make landlock's rules")?;
     let spaces = Spaces::open().at("open the namespaces")?;
     let mut order = Order {
         before: Vec::new(),
@@ -102,7 +102,7 @@ pub(super) fn fork(
         after: Vec::new(),
         fds: Vec::new(),
     };
-    for fd in [&theirs, &variables, &plan.text, &plan.text, &plan.framed] {
+    for fd in [&theirs, variables, &plan.text, &plan.text, &plan.framed] {
         order.fd(fd.as_fd());
     }
     let pid_space = order.fd(spaces.pid.as_fd());
@@ -112,7 +112,7 @@ pub(super) fn fork(
         .push(step("enter pid", libc::SYS_setns, enter(pid_space)));
     order.into = offer.cgroup.as_ref().map(|fd| order.fd(fd.as_fd()));
     order.enter(&offer.groups, &spaces);
-    order.bind(plan, rules.as_ref(), data_bytes_max);
+    order.bind(plan, rules, data_bytes_max);
     let malformed = |e: ChannelError| match e {
         ChannelError::System(errno) => io::Error::from(errno),
         _ => io::Error::from(Errno::PIPE),
@@ -150,7 +150,7 @@ fn hear(reply: &OwnedFd) -> io::Result<Said> {
 }
 
 /// Only the fork reads them: the interpreter, from which others are forked, never has them.
-fn variables(env: &[String]) -> io::Result<OwnedFd> {
+pub(super) fn variables(env: &[String]) -> io::Result<OwnedFd> {
     let file = memfd_create(c"variables", MemfdFlags::CLOEXEC)?;
     let mut records = Vec::new();
     for record in env {

@@ -75,6 +75,13 @@ pub(crate) struct Keep {
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
 }
 
+impl Keep {
+    /// Tells one kind of interpreter from all others.
+    pub(crate) fn kind(&self) -> Option<String> {
+        serde_json::to_string(self).ok()
+    }
+}
+
 /// Helper to the first process, after the one byte that says that the id maps are written.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Furniture {
@@ -112,6 +119,8 @@ pub(crate) enum ToInit {
     Wait { program: Program },
     /// Becomes the function by a fork of the snapshot that it was made below.
     Restore { tmp_bytes: u64 },
+    /// Has an interpreter forked, which waits for the function's variables. There must be one.
+    WaitAsFork,
     /// Becomes the function by handing these to the waiting program.
     HandOver { tmp_bytes: u64, env: Vec<String> },
 }
@@ -157,6 +166,11 @@ pub(crate) enum Event {
     },
     Gone {
         id: String,
+    },
+    /// An interpreter can be forked from now on, or no longer. It is named by all of its [`Keep`].
+    Interpreter {
+        kind: String,
+        is_ready: bool,
     },
 }
 

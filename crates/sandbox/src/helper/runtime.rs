@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{chdir, setsid};
+use rustix::process::{Pid, WaitOptions, chdir, setsid, waitpid};
 
 use super::confine;
 use super::environment::Plan;
@@ -38,12 +38,16 @@ pub(super) enum Started {
 
 impl Runtime {
     /// `control`: the socket by which the runtime of a snapshot is told to fork.
-    pub(super) fn fork(plan: &Plan<'_>, control: Option<BorrowedFd<'_>>) -> io::Result<Runtime> {
+    pub(super) fn fork(
+        plan: &Plan<'_>,
+        rules: Option<&OwnedFd>,
+        control: Option<BorrowedFd<'_>>,
+    ) -> io::Result<Runtime> {
         let (heard, words) = pipe_with(PipeFlags::CLOEXEC)?;
         let (failed, fail) = pipe_with(PipeFlags::CLOEXEC)?;
         let Some(pid) = sys::fork()? else {
             drop((words, failed));
-            become_runtime(plan, heard.as_fd(), fail.as_fd(), control)
+            become_runtime(plan, rules, heard.as_fd(), fail.as_fd(), control)
         };
         Ok(Runtime {
             pid,
@@ -74,6 +78,16 @@ impl Runtime {
         }
     }
 
+    /// A fork takes the place of this process, which ends. It hears what comes from `words`.
+    pub(super) fn give_way(&mut self, fork: i32, words: OwnedFd) {
+        self.words = words.into();
+        if let Some(pid) = Pid::from_raw(self.pid) {
+            // It has nothing to wait for any more; nobody else reaps it before the function runs.
+            let _ = waitpid(Some(pid), WaitOptions::empty());
+        }
+        self.pid = fork;
+    }
+
     /// Writes what the waiting program waits for; its end comes with the end of this value.
     pub(super) fn hand_over(&mut self, env: &[String]) -> io::Result<()> {
         let mut records = Vec::new();
@@ -90,6 +104,7 @@ pub(super) const EXEC: &str = "exec";
 /// In the new process. Returns to nobody.
 fn become_runtime(
     plan: &Plan<'_>,
+    rules: Option<&OwnedFd>,
     heard: BorrowedFd<'_>,
     fail: BorrowedFd<'_>,
     control: Option<BorrowedFd<'_>>,
@@ -98,7 +113,13 @@ fn become_runtime(
         sys::exit_now(127);
     };
     let (step, error) = match fcntl_dupfd_cloexec(heard, HIGH) {
-        Ok(heard) => match bind_with(plan, plan.text.as_fd(), Some(plan.framed.as_fd()), control) {
+        Ok(heard) => match bind_with(
+            plan,
+            rules,
+            plan.text.as_fd(),
+            Some(plan.framed.as_fd()),
+            control,
+        ) {
             Ok(()) => exec(heard.into()),
             Err((step, error)) => (step, error),
         },
@@ -170,14 +191,16 @@ pub(super) fn strings(program: &Program) -> io::Result<(Vec<CString>, Vec<CStrin
 /// Takes the bounds of whatever runs in an environment, with `text` as its output.
 pub(super) fn bind(
     plan: &Plan<'_>,
+    rules: Option<&OwnedFd>,
     text: BorrowedFd<'_>,
     framed: Option<BorrowedFd<'_>>,
 ) -> Result<(), (&'static str, io::Error)> {
-    bind_with(plan, text, framed, None)
+    bind_with(plan, rules, text, framed, None)
 }
 
 fn bind_with(
     plan: &Plan<'_>,
+    rules: Option<&OwnedFd>,
     text: BorrowedFd<'_>,
     framed: Option<BorrowedFd<'_>>,
     control: Option<BorrowedFd<'_>>,
@@ -192,15 +215,17 @@ fn bind_with(
     at("set limits", confine::limits())?;
     at("set descriptors", descriptors(text, framed, control))?;
     at("drop rights", confine::identity(plan.rootless))?;
+    if let Some(rules) = rules {
+        at(
+            "restrict by landlock",
+            sys::landlock_restrict(rules.as_fd()),
+        )?;
+    }
     let other = |error: &dyn std::fmt::Display| io::Error::other(error.to_string());
-    let (landlock, filter) = match control {
-        None => (confine::landlock(), plan.filter.install()),
-        Some(_) => (
-            confine::landlock_for_snapshots(),
-            plan.snapshot_filter.install(),
-        ),
+    let filter = match control {
+        None => plan.filter.install(),
+        Some(_) => plan.snapshot_filter.install(),
     };
-    at("restrict by landlock", landlock.map_err(|e| other(&e)))?;
     at("filter system calls", filter.map_err(|e| other(&e)))
 }
 

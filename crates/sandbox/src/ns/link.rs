@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use tasks::Tasks;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 
 use super::OpenError;
 use crate::channel::{self, ChannelError};
@@ -23,11 +23,38 @@ const HELLO_MAX: Duration = Duration::from_secs(20);
 /// longer still finishes the work, only nobody waits for it.
 const GONE_MAX: Duration = Duration::from_secs(10);
 
+/// The kinds of interpreters that can be forked now.
+#[derive(Default)]
+pub(super) struct Forkable {
+    kinds: Mutex<BTreeSet<String>>,
+    pub(super) changed: Notify,
+}
+
+impl Forkable {
+    pub(super) fn has(&self, kind: &str) -> bool {
+        self.kinds().contains(kind)
+    }
+
+    fn kinds(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.kinds.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note(&self, kind: String, is_ready: bool) {
+        if is_ready {
+            self.kinds().insert(kind);
+            self.changed.notify_one();
+        } else {
+            self.kinds().remove(&kind);
+        }
+    }
+}
+
 /// The connection with one helper process.
 pub(super) struct Link {
     socket: AsyncFd<OwnedFd>,
     waiting: Mutex<Waiting>,
     dead: watch::Sender<bool>,
+    forkable: Arc<Forkable>,
     tasks: Tasks,
 }
 
@@ -55,6 +82,7 @@ pub(crate) fn helper_command(program: &Path, socket: OwnedFd) -> Command {
 impl Link {
     pub(super) async fn open(
         program: &Path,
+        forkable: &Arc<Forkable>,
         tasks: &Tasks,
     ) -> Result<(Arc<Link>, Hello), OpenError> {
         let failed = |e: &dyn std::fmt::Display| OpenError::Helper(e.to_string());
@@ -72,6 +100,7 @@ impl Link {
             socket,
             waiting: Mutex::default(),
             dead: watch::Sender::new(false),
+            forkable: forkable.clone(),
             tasks: tasks.clone(),
         });
         let hello = tasks.clock().timeout(HELLO_MAX, link.receive()).await;
@@ -134,6 +163,7 @@ impl Link {
             }
         }
         self.hang_up();
+        self.forkable.kinds().clear();
         let reaped = self.tasks.blocking(move || child.wait()).await;
         if let Ok(Err(error)) = reaped {
             tracing::warn!(%error, "the sandbox helper could not be reaped");
@@ -156,6 +186,7 @@ impl Link {
                     let _ = stop.send(()); // nobody may wait any more
                 }
             }
+            Event::Interpreter { kind, is_ready } => self.forkable.note(kind, is_ready),
             Event::Hello(_) => {}
         }
     }

@@ -25,7 +25,7 @@ use runtime_api::{Session, SessionHandle};
 use tasks::Tasks;
 use tokio::net::{TcpListener, UdpSocket};
 
-use self::link::Link;
+use self::link::{Forkable, Link};
 use self::pool::{Keeper, Pool};
 use self::prepared::{Asked, Failed, Made, Order, Prepared};
 use crate::deliver::{Deliveries, Dial, Sockets};
@@ -94,6 +94,7 @@ struct Namespaces {
     link: tokio::sync::Mutex<Arc<Link>>,
     hello: std::sync::Mutex<Hello>,
     pool: Arc<Pool>,
+    forkable: Arc<Forkable>,
 }
 
 /// Starts the helper and finds out what this host can do.
@@ -102,13 +103,15 @@ struct Namespaces {
 /// Fails if no environment can be made at all. Limits that cannot be enforced are no error:
 /// [`Sandbox::isolation`] names them.
 pub async fn open(config: NsConfig, tasks: &Tasks) -> Result<Arc<dyn Sandbox>, OpenError> {
-    let (link, hello) = Link::open(&config.helper, tasks).await?;
+    let forkable = Arc::new(Forkable::default());
+    let (link, hello) = Link::open(&config.helper, &forkable, tasks).await?;
     let first = config.ready_for.map(|network| reach(&config, network));
     let clock = tasks.clock().clone();
     let pool = Arc::new(Pool::new(
         config.sandboxes_max,
         config.waiting_max,
         first.filter(|reach| !reach.full || hello.full_network),
+        forkable.clone(),
         clock,
     ));
     let namespaces = Arc::new(Namespaces {
@@ -117,6 +120,7 @@ pub async fn open(config: NsConfig, tasks: &Tasks) -> Result<Arc<dyn Sandbox>, O
         link: tokio::sync::Mutex::new(link),
         hello: std::sync::Mutex::new(hello),
         pool,
+        forkable,
     });
     if namespaces.pool.is_on() {
         tasks.add(Keeper::of(&namespaces));
@@ -146,7 +150,7 @@ impl Namespaces {
         let mut link = self.link.lock().await;
         if link.is_dead() {
             tracing::warn!("the sandbox helper died; starting another one");
-            let (fresh, hello) = Link::open(&self.config.helper, &self.tasks)
+            let (fresh, hello) = Link::open(&self.config.helper, &self.forkable, &self.tasks)
                 .await
                 .map_err(backend)?;
             *self.hello.lock().unwrap_or_else(PoisonError::into_inner) = hello;

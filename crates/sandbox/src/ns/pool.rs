@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use tasks::{Clock, Mono, Progress, WorkError, Worker};
 use tokio::sync::Notify;
 
-use super::prepared::{Failed, Order, Prepared};
+use super::link::Forkable;
+use super::prepared::{Failed, Order, Prepared, keep};
 use super::{Namespaces, SETUP_MAX, backend};
 use crate::helper::Reach;
 use crate::{Kept, StartError, Waiting};
@@ -98,6 +99,7 @@ pub(super) struct Pool {
     clock: Clock,
     since: Mono,
     shelves: Mutex<Shelves>,
+    forkable: Arc<Forkable>,
     /// Starts under way.
     starting: AtomicUsize,
     is_shut: AtomicBool,
@@ -120,6 +122,7 @@ impl Pool {
         sandboxes_max: usize,
         waiting_max: usize,
         first: Option<Reach>,
+        forkable: Arc<Forkable>,
         clock: Clock,
     ) -> Pool {
         let mut shelves = Shelves::default();
@@ -134,6 +137,7 @@ impl Pool {
             since: clock.monotonic(),
             clock,
             shelves: Mutex::new(shelves),
+            forkable,
             starting: AtomicUsize::new(0),
             is_shut: AtomicBool::new(false),
             changed,
@@ -222,6 +226,11 @@ impl Pool {
         }
     }
 
+    /// A fork needs an interpreter to be forked from.
+    fn can_wait(&self, waiting: &Waiting) -> bool {
+        !waiting.is_fork || keep(waiting).kind().is_some_and(|k| self.forkable.has(&k))
+    }
+
     /// What is to be done next.
     fn task(&self) -> Option<Task> {
         let now = self.second();
@@ -242,7 +251,8 @@ impl Pool {
         }
         for ((waiting, reach), shelf) in &mut shelves.waiting {
             let wanted = shelf.wanted(now, 1, WAITING_PER_KEY_MAX);
-            if shelf.ready.len() < wanted && shelf.failures < FAILURES_MAX {
+            let is_due = shelf.ready.len() < wanted && shelf.failures < FAILURES_MAX;
+            if is_due && self.can_wait(waiting) {
                 return Some(Task::Waiting(waiting.clone(), *reach));
             }
         }
@@ -355,7 +365,13 @@ impl Worker for Keeper {
     async fn wait(&mut self) {
         let (pool, clock) = (&self.pool, &self.pool.clock);
         // Demand sinks without anything happening.
-        let _ = clock.timeout(LOOK_EVERY, pool.changed.notified()).await;
+        let changed = async {
+            tokio::select! {
+                () = pool.changed.notified() => {}
+                () = pool.forkable.changed.notified() => {}
+            }
+        };
+        let _ = clock.timeout(LOOK_EVERY, changed).await;
         let quiet = async {
             while !pool.is_shut() {
                 clock.sleep(QUIET).await;

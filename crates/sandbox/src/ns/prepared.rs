@@ -128,14 +128,19 @@ impl Order {
 
     /// A program that waits for a function.
     pub(super) fn wait(waiting: &Waiting) -> Result<Order, StartError> {
-        let wait_fd = format!("_KILN_WAIT_FD={WAIT_FD}");
-        let program = program(&waiting.argv, &waiting.env, &[wait_fd]);
+        let word = if waiting.is_fork {
+            ToInit::WaitAsFork
+        } else {
+            let wait_fd = format!("_KILN_WAIT_FD={WAIT_FD}");
+            let program = program(&waiting.argv, &waiting.env, &[wait_fd]);
+            ToInit::Wait { program }
+        };
         Ok(Order {
             mounts: pairs(&waiting.mounts),
             memory_bytes: WAITING_BYTES_MAX,
             is_function: false,
-            template: None,
-            text: encode(&ToInit::Wait { program })?,
+            template: waiting.is_fork.then(|| Box::new(keep(waiting))),
+            text: encode(&word)?,
             path: waiting.argv.first().cloned().unwrap_or_default(),
         })
     }
@@ -219,7 +224,7 @@ fn neighbours(spec: &EnvironmentSpec) -> Result<Option<Neighbours>, StartError> 
 }
 
 /// It has no Runtime API and no framed log; its forks learn where theirs are.
-fn keep(template: &Waiting) -> Keep {
+pub(super) fn keep(template: &Waiting) -> Keep {
     Keep {
         key: template.key.clone(),
         program: Program {

@@ -18,6 +18,7 @@ fn waiting(key: &str, script: &str) -> Arc<Waiting> {
         argv: ["/usr/bin/bash", "-c", script].map(str::to_owned).to_vec(),
         env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
         mounts: Vec::new(),
+        is_fork: false,
     })
 }
 

@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use sandbox::{Environment, EnvironmentSpec, Waiting};
+use sandbox::{Environment, EnvironmentSpec, Origin, Waiting};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bench::{Bench, LONG, mount, namespaces, told};
+use crate::bench::{Bench, LONG, mount, namespaces, pooled, told};
 
 const PYTHON: &str = "/usr/bin/python3";
 /// Most environments that are started until one is a fork.
@@ -53,7 +53,7 @@ def seen():
         "fds": {n: re.sub(r"\d{3,}", "", os.readlink("/proc/self/fd/" + n)) for n in "0123"},
         "count": len(os.listdir("/proc/self/fd")), "owner": os.stat("/proc/self/fd").st_uid,
         "mounts": sorted(line.split(" - ")[0].split(" ", 4)[4] for line in open("/proc/self/mountinfo")),
-        "cgroup": [re.sub(r"/e\d+$", "/e", line.strip()).split(":", 1)[1] for line in open("/proc/self/cgroup")],
+        "cgroup": [re.sub(r"/(e\d+|ready-\w+)$", "/e", line.strip()).split(":", 1)[1] for line in open("/proc/self/cgroup")],
         "cwd": os.getcwd(), "root": sorted(os.listdir("/")), "host": socket.gethostname(), "user": os.getlogin() if 0 else os.getuid(),
         "files": {p: opened(p, f) for p, f in [
             ("/dev/null", os.O_RDWR), ("/dev/stderr", os.O_WRONLY), ("/proc/self/mem", os.O_RDWR), ("/proc/1/mem", os.O_RDONLY),
@@ -99,11 +99,14 @@ fn copy(from: &Path, to: &Path) {
 
 impl Python {
     pub(crate) async fn open() -> Option<Python> {
+        Python::of(namespaces(None).await?)
+    }
+
+    fn of(bench: Bench) -> Option<Python> {
         if !Path::new(PYTHON).exists() {
             eprintln!("skipped: no {PYTHON}");
             return None;
         }
-        let bench = namespaces(None).await?;
         let runtime = TempDir::new().unwrap();
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../runtimes/python");
         copy(&source, runtime.path());
@@ -128,6 +131,7 @@ impl Python {
             argv: spec.argv.clone(),
             env: generic.into(),
             mounts: vec![runtime],
+            is_fork: true,
         }));
         spec
     }
@@ -149,6 +153,20 @@ impl Python {
     }
 }
 
+/// Nothing may tell one from the other.
+async fn compare(one: &mut Box<dyn Environment>, other: &mut Box<dyn Environment>) {
+    let (want, got) = (asked(one, "seen").await, asked(other, "seen").await);
+    for (name, value) in want.as_object().unwrap() {
+        assert_eq!(&got[name], value, "{name}");
+    }
+    let (theirs, own) = (asked(one, "spaces").await, asked(other, "spaces").await);
+    for (name, space) in own.as_object().unwrap() {
+        let host = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        assert_ne!(space, host.to_str().unwrap(), "{name}");
+        assert_ne!(*space, theirs[name], "{name}");
+    }
+}
+
 pub(crate) async fn asked(env: &mut Box<dyn Environment>, what: &str) -> Value {
     serde_json::from_str(&told(env, &format!("{what:?}")).await).unwrap()
 }
@@ -164,28 +182,38 @@ async fn a_fork_is_bound_like_a_start_of_its_own() {
     assert_eq!(asked(&mut ordinary, "forked").await, false);
     let mut fork = python.fork("a", "fork").await;
     assert_eq!(asked(&mut fork, "key").await, "fork");
-    let (want, got) = (
-        asked(&mut ordinary, "seen").await,
-        asked(&mut fork, "seen").await,
-    );
-    for (name, value) in want.as_object().unwrap() {
-        assert_eq!(&got[name], value, "{name}");
-    }
-    let (theirs, own) = (
-        asked(&mut ordinary, "spaces").await,
-        asked(&mut fork, "spaces").await,
-    );
-    for (name, space) in own.as_object().unwrap() {
-        let host = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
-        assert_ne!(space, host.to_str().unwrap(), "{name}");
-        assert_ne!(*space, theirs[name], "{name}");
-    }
+    compare(&mut ordinary, &mut fork).await;
     ordinary.stop().await;
     let answer = fork.invoke(crate::bench::call("\"exit\""), LONG).await;
     let exit = model::Exit::Code(5);
     assert_eq!(answer.ending, Err(model::Unfinished::Crashed(exit)));
     assert_eq!(fork.lost().await, exit);
     fork.stop().await;
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_that_waited_is_bound_like_a_start_of_its_own() {
+    let Some(python) = pooled().await.and_then(Python::of) else {
+        return;
+    };
+    let waiting = |key| {
+        let mut spec = python.spec("a", key);
+        spec.waiting = spec.template.clone();
+        spec
+    };
+    let mut ordinary = python.start(waiting("ordinary")).await;
+    assert_eq!(asked(&mut ordinary, "forked").await, false);
+    for key in ["1", "2"] {
+        python.bench.keeps(|kept| kept.waiting >= 1).await;
+        let mut fork = python.start(waiting(key)).await;
+        assert_eq!(fork.init().origin, Origin::Waiting);
+        assert_eq!(asked(&mut fork, "forked").await, true);
+        assert_eq!(asked(&mut fork, "key").await, key);
+        compare(&mut ordinary, &mut fork).await;
+        fork.stop().await;
+    }
+    ordinary.stop().await;
     python.bench.sandbox.shutdown(LONG).await;
 }
 
