@@ -4,6 +4,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{Buf, Bytes, BytesMut};
+use futures_util::FutureExt;
 use model::{FunctionError, RESPONSE_MAX};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
@@ -181,11 +182,11 @@ impl Connection<'_> {
                     ready?;
                     // Not before: by now nobody holds the last answer, and its memory is used again.
                     self.buffer.reserve(READ_BYTES);
-                    match self.half.try_read_buf(&mut self.buffer) {
-                        Ok(0) => return Ok(Flow::Close),
-                        Ok(_) => {}
-                        Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                        Err(e) => return Err(e),
+                    // Not `try_read_buf`: it would not notice that the socket is empty now.
+                    match self.half.read_buf(&mut self.buffer).now_or_never() {
+                        Some(Ok(0)) => return Ok(Flow::Close),
+                        Some(read) => drop(read?),
+                        None => {}
                     }
                 }
                 _ = self.outlet.woken() => self.outlet.flush().await?,

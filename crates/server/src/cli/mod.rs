@@ -204,15 +204,20 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 fn runtime(config: &Config) -> anyhow::Result<tokio::runtime::Runtime> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let threads = match config.threads {
+        0 => half_the_cores(),
+        threads => threads,
+    };
+    let mut builder = match threads {
+        // One thread alone needs no rules for sharing work.
+        1 => tokio::runtime::Builder::new_current_thread(),
+        _ => tokio::runtime::Builder::new_multi_thread(),
+    };
     builder
         .enable_all()
         .thread_name("kiln")
-        .thread_stack_size(1 << 20);
-    builder.worker_threads(match config.threads {
-        0 => half_the_cores(),
-        threads => threads,
-    });
+        .thread_stack_size(1 << 20)
+        .worker_threads(threads);
     Ok(builder.build()?)
 }
 
