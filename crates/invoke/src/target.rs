@@ -2,10 +2,12 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use functions::Functions;
+use functions::{Functions, Policy, Principal};
+use model::policy::{self, Caller, Keys, Verdict};
 use model::ports::{Parcel, Target, Undelivered};
 use model::{FunctionRef, RequestId};
 use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
 
 use crate::{EventQueue, Request};
 
@@ -35,6 +37,14 @@ impl Target for EventTarget {
             let message = format!("Function not found: {}", parcel.to);
             return Err(refused("ResourceNotFoundException", message));
         }
+        if !may(self.functions.policy(&request.function).as_deref(), parcel) {
+            let sender = parcel.sender.service;
+            let message = format!(
+                "{sender} is not authorized to perform: lambda:InvokeFunction on resource: {}",
+                parcel.to
+            );
+            return Err(refused("AccessDeniedException", message));
+        }
         let once = format!("{} {}", parcel.id, request.request_id);
         let accepted = self.events.accept_once(&request, Some(&once)).await;
         accepted.map_err(|error| Undelivered::Later {
@@ -47,6 +57,56 @@ impl Target for EventTarget {
 fn refused(code: &str, message: String) -> Undelivered {
     let code = code.to_owned();
     Undelivered::Refused { code, message }
+}
+
+/// Whether the function's policy lets the sender in. Who sends in the name of a role has its permissions,
+/// which are not looked at here.  [Lambda guide: resource-based policies]
+fn may(policy: Option<&Policy>, parcel: &Parcel) -> bool {
+    let sender = &parcel.sender;
+    if sender.role.is_some() {
+        return true;
+    }
+    let Some(policy) = policy else {
+        return false;
+    };
+    let resource = parcel.to.to_string();
+    let statements: Vec<Value> = policy.statements.iter().map(statement).collect();
+    let Ok(policy) = policy::Policy::read(&json!({ "Statement": statements })) else {
+        return false;
+    };
+    let account = Some(sender.source.account.as_str()).filter(|a| !a.is_empty());
+    let verdict = policy.decide(&policy::Request {
+        caller: &Caller::Service(sender.service.to_owned()),
+        action: "lambda:InvokeFunction",
+        resource: &resource,
+        keys: &Keys::new()
+            .with("aws:SourceArn", sender.source.to_string())
+            .with_some("aws:SourceAccount", account),
+    });
+    verdict == Verdict::Allow
+}
+
+/// A statement as the evaluator reads it; it is about the function whose policy it is in.
+fn statement(statement: &functions::Statement) -> Value {
+    let mut conditions = Map::new();
+    for condition in &statement.conditions {
+        let keys = conditions.entry(condition.operator.clone());
+        if let Some(keys) = keys.or_insert_with(|| json!({})).as_object_mut() {
+            keys.insert(condition.key.clone(), condition.value.clone().into());
+        }
+    }
+    let principal = match &statement.principal {
+        Principal::Anyone => json!("*"),
+        Principal::Aws(arn) => json!({ "AWS": arn }),
+        Principal::Service(name) => json!({ "Service": name }),
+    };
+    json!({
+        "Effect": "Allow",
+        "Principal": principal,
+        "Action": statement.action,
+        "Resource": "*",
+        "Condition": conditions,
+    })
 }
 
 /// The invocation that a parcel asks for.
@@ -160,6 +220,36 @@ mod tests {
         let mut large = parcel(F, b"");
         large.body = vec![b'1'; EVENT_BYTES_MAX + 1].into();
         assert_eq!(code(&large), "RequestTooLargeException");
+    }
+
+    fn policy(source: &str) -> Policy {
+        Policy {
+            revision: String::new(),
+            statements: vec![functions::Statement {
+                id: "s".to_owned(),
+                principal: Principal::Service("sns.amazonaws.com".to_owned()),
+                action: "lambda:InvokeFunction".to_owned(),
+                conditions: vec![functions::Condition {
+                    operator: "ArnLike".to_owned(),
+                    key: "AWS:SourceArn".to_owned(),
+                    value: source.to_owned(),
+                }],
+            }],
+        }
+    }
+
+    #[test]
+    fn a_service_needs_a_statement_for_its_source() {
+        let mut parcel = parcel(F, b"1");
+        let topic = policy("arn:aws:sns:us-east-1:000000000000:t");
+        assert!(may(Some(&topic), &parcel));
+        assert!(!may(None, &parcel));
+        let other = policy("arn:aws:sns:us-east-1:000000000000:other");
+        assert!(!may(Some(&other), &parcel));
+        parcel.sender.service = "events.amazonaws.com";
+        assert!(!may(Some(&topic), &parcel));
+        parcel.sender.role = Some("arn:aws:iam::000000000000:role/r".to_owned());
+        assert!(may(None, &parcel), "a role has permissions of its own");
     }
 
     #[test]
