@@ -200,6 +200,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "keep interpreters to fork Python functions from",
     ),
     setting(
+        "movable_clock",
+        "KILN_MOVABLE_CLOCK",
+        "false",
+        "let `kiln clock` move the time of retries, schedules and retention",
+    ),
+    setting(
         "grace_secs",
         "KILN_GRACE_SECS",
         "10",
@@ -288,6 +294,7 @@ pub(crate) struct Config {
     pub(crate) templates: bool,
     pub(crate) freeze_after: Duration,
     pub(crate) lifetime: Duration,
+    pub(crate) movable_clock: bool,
     pub(crate) grace: Duration,
     pub(crate) threads: usize,
     pub(crate) log: String,
@@ -454,6 +461,7 @@ impl Layers {
             freeze_after: self
                 .parse("freeze_after_ms", |t| t.parse().map(Duration::from_millis))?,
             lifetime: self.parse("lifetime_secs", secs)?,
+            movable_clock: self.parse("movable_clock", str::parse)?,
             grace: self.parse("grace_secs", secs)?,
             threads: self.parse("threads", str::parse)?,
             log: text("log")?,

@@ -3,6 +3,7 @@
 //! `serve` is the server; the other commands are clients of its AWS API, or look at this host.
 //! Where the parts come together: `wiring.rs`.
 
+mod admin;
 mod cli;
 mod config;
 mod files;

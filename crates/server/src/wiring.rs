@@ -12,10 +12,11 @@ use model::ports::Parcel;
 use sandbox::{Network, Sandbox};
 use store::Store;
 use targets::{Deliverer, DurableOutbox, Registry, Step};
-use tasks::Tasks;
+use tasks::{Clock, Tasks};
 use wire::access::{Credential, Credentials, Principal, Secret};
 use wire::{Access, Mode, Router};
 
+use crate::admin::{self, Admin, ClockNote};
 use crate::config::{Auth, Backend, Config};
 
 /// Everything that runs.
@@ -38,16 +39,29 @@ pub(crate) async fn build(
         .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
     let data = config.data.canonicalize()?;
 
+    // Work that takes as long as it takes lives by the machine's clock, what waits for moments (retries,
+    // ages, schedules, visibility, retention) by one that may be movable.
+    let machine = tasks;
+    let (clock, mover) = match config.movable_clock {
+        true => {
+            let (clock, mover) = Clock::movable(machine.clock(), admin::ahead(&data));
+            machine.add(ClockNote::new(&mover, machine, &data));
+            (clock, Some(mover))
+        }
+        false => (machine.clock().clone(), None),
+    };
+    let tasks = &machine.with_clock(&clock);
+
     // 1. Seams.
     let store = store::embedded::open(store::embedded::EmbeddedConfig::new(
         data.join("store"),
         tasks,
     ))
     .with_context(|| format!("cannot open the store in {}", data.display()))?;
-    let sandbox = open_sandbox(config, endpoint, tasks).await?;
+    let sandbox = open_sandbox(config, endpoint, machine).await?;
 
     // 2. The platform.
-    let functions = Functions::open(FunctionsConfig::new(data.clone()), &store, tasks).await?;
+    let functions = Functions::open(FunctionsConfig::new(data.clone()), &store, machine).await?;
     let logs = logs::open(&store, &data.join("logs"), tasks).await?;
     let keys = SessionKeys::default();
     let catalog = Arc::new(catalog(config, &data));
@@ -73,7 +87,7 @@ pub(crate) async fn build(
             catalog,
             sink: logs.clone(),
             keys: keys.clone(),
-            tasks: tasks.clone(),
+            tasks: machine.clone(),
         },
     );
 
@@ -83,7 +97,7 @@ pub(crate) async fn build(
     tasks.add(invoke.drain(&events, Arc::new(outbox.clone())));
 
     // 3. Embedded services.
-    let iam = iam::open(&store, tasks).await?;
+    let iam = iam::open(&store, machine).await?;
 
     // Who receives what the outbox holds, by the service in the ARN.
     let registry =
@@ -97,6 +111,12 @@ pub(crate) async fn build(
         }
     };
     let deliverer = Deliverer::new(&outbox, registry, tasks).with_witness(Arc::new(count));
+    let admin = Admin {
+        operator: config.credential.as_ref().map(|(key, _)| key.clone()),
+        clock: mover,
+        events: events.clone(),
+        deliveries: deliverer.counters(),
+    };
     tasks.add(deliverer.worker());
 
     // 4. The door.
@@ -118,13 +138,14 @@ pub(crate) async fn build(
             functions: functions.clone(),
             invoke: invoke.clone(),
             events,
-            tasks: tasks.clone(),
+            tasks: machine.clone(),
             control_rates: config.control_rates,
         }))
         .with(logs::service(logs.clone()))
         .with(iam::service(iam))
         .with(sqs::service(sqs::open(&store, tasks)))
-        .with(sts::service());
+        .with(sts::service())
+        .with(admin.service());
     Ok(App {
         router: Arc::new(router),
         functions,

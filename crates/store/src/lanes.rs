@@ -329,10 +329,11 @@ impl One {
         let next = {
             let mut work = handler.handle(&self.message);
             loop {
-                tokio::select! {
-                    biased;
-                    next = &mut work => break next?,
-                    () = self.inner.tasks.clock().sleep(RENEW) => self.renew().await,
+                // By the machine's clock: one that is moved may run through many leases in a moment. A lease
+                // that ended so early only changes hands, see `State::begin`.
+                match self.inner.tasks.clock().timeout(RENEW, &mut work).await {
+                    Ok(next) => break next?,
+                    Err(_) => self.renew().await,
                 }
             }
         };

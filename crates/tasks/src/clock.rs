@@ -5,6 +5,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::Time;
+use crate::movable::Moved;
 
 /// Reads the time and waits for it. Clones share one clock.
 #[derive(Clone)]
@@ -14,6 +15,7 @@ pub struct Clock(Kind);
 enum Kind {
     Real { start: std::time::Instant },
     Virtual(Arc<Mutex<Virtual>>),
+    Moved(Arc<Moved>),
 }
 
 /// A reading of the monotonic clock, nanoseconds from an arbitrary start.
@@ -65,6 +67,10 @@ impl Clock {
         (Clock(Kind::Virtual(inner.clone())), ClockControl(inner))
     }
 
+    pub(crate) fn of(moved: Arc<Moved>) -> Clock {
+        Clock(Kind::Moved(moved))
+    }
+
     #[allow(clippy::disallowed_methods)] // the one place
     pub fn now(&self) -> Time {
         match &self.0 {
@@ -75,6 +81,7 @@ impl Clock {
                 Time::EPOCH.after(since)
             }
             Kind::Virtual(inner) => lock(inner).wall,
+            Kind::Moved(moved) => moved.now(),
         }
     }
 
@@ -85,6 +92,7 @@ impl Clock {
                 Mono(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
             }
             Kind::Virtual(inner) => Mono(lock(inner).mono),
+            Kind::Moved(moved) => moved.machine().monotonic(),
         }
     }
 
@@ -94,19 +102,31 @@ impl Clock {
         match &self.0 {
             Kind::Real { .. } => tokio::time::sleep(wait).await,
             Kind::Virtual(inner) => VirtualSleep::new(inner.clone(), wait).await,
+            // The machine's clock below is no movable one: the future has a size.
+            Kind::Moved(moved) => Box::pin(moved.sleep(wait)).await,
         }
     }
 
     pub async fn sleep_until(&self, when: Time) {
         self.sleep(when.since(self.now())).await;
+        // A movable clock may stand still.
+        while let Kind::Moved(moved) = &self.0
+            && moved.now() < when
+        {
+            self.sleep(when.since(self.now())).await;
+        }
     }
 
     /// Runs `work` for at most `limit`; drops it then.
     pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Result<F::Output, Elapsed> {
+        let clock = match &self.0 {
+            Kind::Moved(moved) => moved.machine(),
+            Kind::Real { .. } | Kind::Virtual(_) => self,
+        };
         tokio::select! {
             biased;
             done = work => Ok(done),
-            () = self.sleep(limit) => Err(Elapsed),
+            () = clock.sleep(limit) => Err(Elapsed),
         }
     }
 }

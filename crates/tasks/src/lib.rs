@@ -8,6 +8,7 @@
 mod backoff;
 mod clock;
 mod ids;
+mod movable;
 mod spawn;
 mod time;
 mod worker;
@@ -15,6 +16,7 @@ mod worker;
 pub use backoff::Backoff;
 pub use clock::{Clock, ClockControl, Elapsed, Mono};
 pub use ids::Ids;
+pub use movable::{ClockMover, Pace, TooFar};
 pub use spawn::{Panicked, Stop, Tasks};
 pub use time::Time;
 pub use worker::{Progress, WorkError, Worker, WorkerStatus};

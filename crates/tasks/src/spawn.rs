@@ -52,6 +52,15 @@ impl Tasks {
         &self.clock
     }
 
+    /// The same owner, for a part of the process that lives by another clock.
+    #[must_use]
+    pub fn with_clock(&self, clock: &Clock) -> Tasks {
+        Tasks {
+            clock: clock.clone(),
+            ..self.clone()
+        }
+    }
+
     pub fn ids(&self) -> &Ids {
         &self.ids
     }

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use wire::Signer;
 use wire::access::Secret;
 
+use crate::admin;
 use crate::config::variable;
 
 /// Longest wait for an answer: the longest function and some more.
@@ -130,6 +131,21 @@ impl Client {
         let json = ("content-type", "application/json");
         self.call(method, path, "lambda", &[json], body.to_string().into())
             .await
+    }
+
+    /// One of the server's own operations; a body of null is none.
+    pub(crate) async fn admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
+        let bytes = match body {
+            Value::Null => Bytes::new(),
+            body => body.to_string().into(),
+        };
+        let json = ("content-type", "application/json");
+        self.call(method, path, admin::NAME, &[json], bytes).await
     }
 
     /// One operation of CloudWatch Logs.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::client::Client;
 use super::show::{self, Tone, paint};
 use super::{deploy, doctor, invoke, package};
+use crate::admin;
 use crate::config::{Config, Layers};
 use crate::serve::Running;
 
@@ -209,7 +210,12 @@ pub(crate) async fn print_api(config: Config) -> anyhow::Result<()> {
         ..config
     };
     let running = Running::start(&config).await?;
-    show::json(&running.app.router.describe());
+    let mut api = running.app.router.describe();
+    // What is Kiln's own has no model of AWS to be held against.
+    if let Some(services) = api.get_mut("services").and_then(Value::as_array_mut) {
+        services.retain(|service| service.get("name").and_then(Value::as_str) != Some(admin::NAME));
+    }
+    show::json(&api);
     running.stop().await
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod clock;
 mod completions;
 mod demo;
 mod deploy;
@@ -89,6 +90,11 @@ enum Command {
         serve: ServeArgs,
         #[arg(long)]
         json: bool,
+    },
+    /// Move the time of a server that was started with movable_clock = true
+    Clock {
+        #[command(subcommand)]
+        command: clock::ClockCommand,
     },
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
@@ -194,6 +200,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             return runtime(&config)?.block_on(doctor::run(&config, json));
         }
         Command::Config { serve, json } => show::config(&serve.layers()?, json),
+        Command::Clock { command } => client_runtime()?.block_on(clock::run(command))?,
         Command::Completions { shell } => completions::print(shell),
         Command::InternalApi => {
             let config = Layers::defaults().config()?;

@@ -1,0 +1,189 @@
+//! What the operator may ask of the server itself, outside of every path that AWS uses.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tasks::{ClockMover, Progress, Tasks, WorkError, Worker};
+use wire::{Context, Fault, Service};
+
+/// The signing name of these operations; no service of AWS has it.
+pub(crate) const NAME: &str = "kiln";
+pub(crate) const CLOCK: &str = "/_kiln/clock";
+pub(crate) const COUNTERS: &str = "/_kiln/counters";
+
+/// What the operations need.
+pub(crate) struct Admin {
+    /// Who may ask, where signatures are checked.
+    pub(crate) operator: Option<String>,
+    pub(crate) clock: Option<ClockMover>,
+    pub(crate) events: invoke::EventQueue,
+    pub(crate) deliveries: targets::Counters,
+}
+
+impl Admin {
+    pub(crate) fn service(self) -> Service {
+        Service::new(NAME, Arc::new(self))
+            .rest("GetClock", Method::GET, CLOCK, 200, get_clock)
+            .rest("MoveClock", Method::PUT, CLOCK, 200, move_clock)
+            .rest("GetCounters", Method::GET, COUNTERS, 200, counters)
+            .build()
+    }
+
+    /// Functions have keys too, and are no operators.
+    fn admit(&self, cx: &Context) -> Result<(), Fault> {
+        let is_operator = self.operator.as_deref() == cx.access_key();
+        match cx.is_verified() && !is_operator {
+            true => Err(Fault::client(
+                "AccessDeniedException",
+                403,
+                "Only the operator's key may do this.",
+            )),
+            false => Ok(()),
+        }
+    }
+
+    fn clock(&self) -> Result<&ClockMover, Fault> {
+        let why = "The clock of this server cannot be moved: start it with movable_clock = true.";
+        self.clock
+            .as_ref()
+            .ok_or_else(|| Fault::client("InvalidRequestException", 400, why))
+    }
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClockAnswer {
+    now: String,
+    /// Seconds that pass in one of the machine's.
+    speed: u32,
+    ahead_seconds: f64,
+}
+
+fn shown(clock: &ClockMover) -> ClockAnswer {
+    let pace = clock.pace();
+    ClockAnswer {
+        now: pace.now.iso_millis(),
+        speed: pace.speed,
+        ahead_seconds: pace.ahead.as_secs_f64(),
+    }
+}
+
+async fn get_clock(admin: Arc<Admin>, cx: Context, _: Nothing) -> Result<ClockAnswer, Fault> {
+    admin.admit(&cx)?;
+    Ok(shown(admin.clock()?))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct MoveClock {
+    speed: Option<u32>,
+    step_seconds: Option<f64>,
+}
+
+async fn move_clock(
+    admin: Arc<Admin>,
+    cx: Context,
+    input: MoveClock,
+) -> Result<ClockAnswer, Fault> {
+    admin.admit(&cx)?;
+    let clock = admin.clock()?;
+    let refused = |why: String| Fault::client("ValidationException", 400, why);
+    if let Some(speed) = input.speed {
+        clock.set_speed(speed).map_err(|e| refused(e.to_string()))?;
+    }
+    if let Some(seconds) = input.step_seconds {
+        let step = Duration::try_from_secs_f64(seconds);
+        let step = step.map_err(|_| refused("a step goes forward".to_owned()))?;
+        clock.step(step).map_err(|e| refused(e.to_string()))?;
+    }
+    Ok(shown(clock))
+}
+
+async fn counters(admin: Arc<Admin>, cx: Context, _: Nothing) -> Result<Value, Fault> {
+    admin.admit(&cx)?;
+    let functions = admin.events.counters().all().into_iter().map(|(arn, c)| {
+        let counts = json!({
+            "AsyncEventsReceived": c.received,
+            "AsyncEventsDropped": c.dropped,
+            "AsyncEventAgeMilliseconds": c.age.as_millis() as u64,
+            "AsyncEventAgeMaxMilliseconds": c.age_max.as_millis() as u64,
+            "DeadLetterErrors": c.dead_letter_errors,
+            "DestinationDeliveryFailures": c.destination_failures,
+            "RecursiveInvocationsDropped": c.recursive_dropped,
+        });
+        (arn, counts)
+    });
+    let deliveries = admin.deliveries.all().into_iter().map(|(arn, c)| {
+        let counts = json!({
+            "Delivered": c.delivered,
+            "Retried": c.retried,
+            "DeadLettered": c.dead_lettered,
+            "Lost": c.lost,
+        });
+        (arn, counts)
+    });
+    let functions: serde_json::Map<String, Value> = functions.collect();
+    let deliveries: serde_json::Map<String, Value> = deliveries.collect();
+    Ok(json!({ "Functions": functions, "Deliveries": deliveries }))
+}
+
+/// How often is noted how far the clock was moved; after a crash it is so much behind at most.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
+
+/// Keeps in a file how far the clock is ahead, so that a restart goes on there.
+pub(crate) struct ClockNote {
+    clock: ClockMover,
+    machine: tasks::Clock,
+    file: PathBuf,
+    noted: Duration,
+}
+
+/// How far an earlier process had moved the clock.
+pub(crate) fn ahead(data: &Path) -> Duration {
+    let text = std::fs::read_to_string(data.join("clock")).unwrap_or_default();
+    text.trim()
+        .parse()
+        .map_or(Duration::ZERO, Duration::from_micros)
+}
+
+impl ClockNote {
+    pub(crate) fn new(clock: &ClockMover, machine: &Tasks, data: &Path) -> ClockNote {
+        ClockNote {
+            clock: clock.clone(),
+            machine: machine.clock().clone(),
+            file: data.join("clock"),
+            noted: ahead(data),
+        }
+    }
+}
+
+#[async_trait]
+impl Worker for ClockNote {
+    fn name(&self) -> String {
+        "clock".to_owned()
+    }
+
+    async fn wait(&mut self) {
+        self.machine.sleep(NOTE_EVERY).await;
+    }
+
+    async fn work(&mut self) -> Result<Progress, WorkError> {
+        let ahead = self.clock.pace().ahead;
+        // Both clocks are read one after the other.
+        if ahead.abs_diff(self.noted) > Duration::from_millis(100) {
+            let fresh = self.file.with_extension("new");
+            std::fs::write(&fresh, format!("{}\n", ahead.as_micros()))?;
+            std::fs::rename(&fresh, &self.file)?;
+            self.noted = ahead;
+        }
+        Ok(Progress::More)
+    }
+}
