@@ -98,10 +98,12 @@ pub(crate) async fn build(
 
     // 3. Embedded services.
     let iam = iam::open(&store, machine).await?;
+    let sqs = sqs::open(&store, tasks);
 
     // Who receives what the outbox holds, by the service in the ARN.
-    let registry =
-        Registry::default().with("lambda", Arc::new(EventTarget::new(&functions, &events)));
+    let registry = Registry::default()
+        .with("lambda", Arc::new(EventTarget::new(&functions, &events)))
+        .with("sqs", sqs.clone());
     let count = {
         let events = events.clone();
         move |parcel: &Parcel, _: u32, step: &Step| {
@@ -143,7 +145,7 @@ pub(crate) async fn build(
         }))
         .with(logs::service(logs.clone()))
         .with(iam::service(iam))
-        .with(sqs::service(sqs::open(&store, tasks)))
+        .with(sqs::service(sqs))
         .with(sts::service())
         .with(admin.service());
     Ok(App {

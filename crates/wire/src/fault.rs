@@ -20,6 +20,9 @@ pub(crate) struct Inner {
     pub(crate) members: Map<String, Value>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) detail: Option<String>,
+    /// What the query protocol says instead, in services that changed from it to JSON.
+    pub(crate) query_code: Option<&'static str>,
+    pub(crate) query_message: Option<&'static str>,
 }
 
 /// Which side is to blame, and whether the protocol chooses the words.
@@ -89,6 +92,8 @@ impl Fault {
             members: Map::new(),
             headers: Vec::new(),
             detail: None,
+            query_code: None,
+            query_message: None,
         }))
     }
 
@@ -109,6 +114,21 @@ impl Fault {
         ) {
             self.0.headers.push((name, value));
         }
+        self
+    }
+
+    /// The code that the query protocol had for this fault, for services that speak JSON by now:
+    /// JSON answers carry it as `x-amzn-query-error`.  [Smithy: awsQueryCompatible]
+    #[must_use]
+    pub fn query_code(mut self, code: &'static str) -> Fault {
+        self.0.query_code = Some(code);
+        self
+    }
+
+    /// Says it in these words where the caller speaks the query protocol.
+    #[must_use]
+    pub fn query_message(mut self, message: &'static str) -> Fault {
+        self.0.query_message = Some(message);
         self
     }
 

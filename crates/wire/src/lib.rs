@@ -36,7 +36,7 @@ pub use body::{Body, BodyError};
 pub use context::Context;
 pub use fault::Fault;
 pub use handler::{RawRequest, RawResponse};
-pub use protocol::Protocol;
+pub use protocol::{Flat, Protocol};
 pub use router::{CallInfo, Router};
 pub use service::{Service, ServiceBuilder};
 pub use sigv4::Signer;

@@ -1,4 +1,5 @@
 mod error;
+mod flat;
 mod form;
 mod json;
 mod xml;
@@ -9,6 +10,8 @@ use serde::Serialize;
 use crate::Fault;
 
 pub(crate) use error::{Style, refusal};
+pub use flat::Flat;
+pub(crate) use flat::rename;
 pub(crate) use form::unflatten;
 pub(crate) use json::parse;
 
@@ -53,6 +56,7 @@ pub(crate) enum Encoding {
         operation: &'static str,
         xmlns: &'static str,
         request_id: String,
+        flat: &'static [Flat],
     },
 }
 
@@ -69,7 +73,8 @@ impl Encoding {
                 operation,
                 xmlns,
                 request_id,
-            } => xml::encode(operation, xmlns, request_id, output),
+                flat,
+            } => xml::encode(operation, xmlns, request_id, flat, output),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::access::{Access, Admitted, Hint, Identity};
 use crate::body::Body;
 use crate::context::{Context, Facts};
 use crate::handler::{Handler, RawRequest, RawResponse};
-use crate::members::Members;
+use crate::members::{Members, Tree};
 use crate::protocol::{self, Encoding, Protocol, Style, refusal};
 use crate::service::{Operation, Service};
 use find::Found;
@@ -177,7 +177,15 @@ impl Router {
         if let Some(Err(fault)) = target.service.gate.as_ref().map(|gate| gate(&context)) {
             return (protocol, style, Err(fault));
         }
-        let answer = dispatch(&target, context, Members::from_form(tree)).await;
+        let mut members = Members::from_form(tree);
+        members.names = protocol::rename(members.names, target.operation.flat);
+        if let Some(member) = target.service.path_member
+            && parts.uri.path() != "/"
+        {
+            let path = || Tree::Text(parts.uri.path().to_owned());
+            members.names.entry(member.to_owned()).or_insert_with(path);
+        }
+        let answer = dispatch(&target, context, members).await;
         (protocol, style, answer)
     }
 
@@ -289,6 +297,7 @@ async fn dispatch(
             operation: operation.name,
             xmlns,
             request_id: context.request_id().to_owned(),
+            flat: operation.flat,
         },
         _ => Encoding::Json,
     };

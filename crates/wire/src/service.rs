@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::handler::{Handler, RawRequest, RawResponse};
 use crate::members::probe;
-use crate::protocol::{Protocol, Style};
+use crate::protocol::{Flat, Protocol, Style};
 use crate::route::{Route, Routes};
 use crate::{Context, Fault};
 
@@ -34,6 +34,8 @@ pub struct Service {
     pub(crate) by_name: HashMap<&'static str, usize>,
     pub(crate) routes: Routes,
     pub(crate) gate: Option<Gate>,
+    /// The member that the path of a form's URL gives.
+    pub(crate) path_member: Option<&'static str>,
 }
 
 pub(crate) struct Operation {
@@ -46,6 +48,8 @@ pub(crate) struct Operation {
     pub(crate) body_bytes_max: u64,
     pub(crate) oversize: Option<Oversize>,
     pub(crate) is_public: bool,
+    /// Lists and maps that the query protocol spells without an element around them.
+    pub(crate) flat: &'static [Flat],
     /// The input as the handler's shape has it; none for raw operations.
     pub(crate) input: Option<fn() -> Value>,
 }
@@ -73,6 +77,7 @@ impl Service {
                 by_name: HashMap::new(),
                 routes: Routes::default(),
                 gate: None,
+                path_member: None,
             },
         }
     }
@@ -270,6 +275,17 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
         self.last(|operation| operation.oversize = Some(fault))
     }
 
+    /// How the query protocol spells lists and maps of the operation declared last, at any depth.
+    pub fn flat(self, flat: &'static [Flat]) -> Self {
+        self.last(|operation| operation.flat = flat)
+    }
+
+    /// In a form without this member it is the path of the URL, as of one that is sent to a queue.
+    pub fn path_member(mut self, member: &'static str) -> Self {
+        self.service.path_member = Some(member);
+        self
+    }
+
     /// The operation declared last needs no signature: it checks its callers itself.
     pub fn public(self) -> Self {
         self.last(|operation| operation.is_public = true)
@@ -315,6 +331,7 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
             body_bytes_max: BODY_BYTES_MAX,
             oversize: None,
             is_public: false,
+            flat: &[],
             input: None,
         });
         self

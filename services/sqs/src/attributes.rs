@@ -164,19 +164,32 @@ pub(crate) fn difference<'a>(queue: &Attributes, wanted: &'a Attributes) -> Opti
     wanted.keys().find(differs).map(String::as_str)
 }
 
-/// The queue that messages go to which were received too often.
-pub(crate) fn dead_letter_target(queue: &Attributes) -> Option<String> {
+/// Where messages go that were received too often.
+pub(crate) struct Redrive {
+    /// The ARN of the dead-letter queue.
+    pub(crate) target: String,
+    pub(crate) receives_max: u32,
+}
+
+pub(crate) fn redrive(queue: &Attributes) -> Option<Redrive> {
     let policy: Value = serde_json::from_str(queue.get("RedrivePolicy")?).ok()?;
-    Some(policy.get("deadLetterTargetArn")?.as_str()?.to_owned())
+    Some(Redrive {
+        target: policy.get("deadLetterTargetArn")?.as_str()?.to_owned(),
+        receives_max: u32::try_from(count(policy.get("maxReceiveCount"))?).ok()?,
+    })
+}
+
+/// Some clients send the number as text.
+fn count(value: Option<&Value>) -> Option<u64> {
+    let value = value?;
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 /// Receives after which a message is dead.  [SQS API: RedrivePolicy]
 const RECEIVES_MAX: u64 = 1_000;
 
 fn is_redrive(policy: &Value) -> bool {
-    let count = policy.get("maxReceiveCount");
-    // Some clients send the number as text.
-    let count = count.and_then(|n| n.as_u64().or_else(|| n.as_str()?.parse().ok()));
+    let count = count(policy.get("maxReceiveCount"));
     let target = policy.get("deadLetterTargetArn").and_then(Value::as_str);
     count.is_some_and(|n| (1..=RECEIVES_MAX).contains(&n))
         && target.is_some_and(|arn| arn.starts_with("arn:aws:sqs:") && arn.split(':').count() == 6)

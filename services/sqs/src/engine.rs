@@ -1,11 +1,14 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use store::{Expect, Record, Row, Space, Store, StoreError, Table};
-use tasks::{Clock, Tasks};
+use tasks::Tasks;
 
-use crate::attributes::Attributes;
+use crate::attributes::{self, Attributes};
 use crate::fault::Fault;
+use crate::keep::Keep;
+use crate::live::{Live, Lives};
 use crate::names::QueueRef;
 
 const SPACE: Space = Space("sqs");
@@ -13,21 +16,56 @@ const SPACE: Space = Space("sqs");
 /// How often a change is tried again that another writer overtook.
 const ATTEMPTS_MAX: usize = 16;
 
-/// The stored queues of all accounts.
+/// The stored queues of all accounts, and their messages.
 pub struct Engine {
     queues: Table<Queue>,
-    clock: Clock,
+    pub(crate) tasks: Tasks,
+    pub(crate) keep: Keep,
+    pub(crate) lives: Lives,
+    known: Mutex<Cache>,
 }
+
+/// Queues as they were last read. Only this process changes them.
+#[derive(Default)]
+struct Cache {
+    queues: HashMap<QueueRef, Arc<Queue>>,
+    /// Counts changes: what was read before one is not kept.
+    changes: u64,
+}
+
+/// Queues that are kept in memory at once.
+const CACHED_MAX: usize = 10_000;
 
 /// One queue as it is stored.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct Queue {
     pub(crate) name: String,
+    /// Names the messages of this queue; no other queue has it, also none of the same name. Empty in
+    /// queues of the time before messages.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) id: String,
     pub(crate) created_s: i64,
     pub(crate) modified_s: i64,
     pub(crate) attributes: Attributes,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
+}
+
+impl Queue {
+    pub(crate) fn is_fifo(&self) -> bool {
+        attributes::is_fifo(&self.attributes)
+    }
+
+    /// Of an attribute in seconds.
+    pub(crate) fn millis(&self, attribute: &str) -> i64 {
+        self.number(attribute).saturating_mul(1_000)
+    }
+
+    /// Checked when it was set; 0 for what is not set.
+    pub(crate) fn number(&self, attribute: &str) -> i64 {
+        let value = self.attributes.get(attribute);
+        value.and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
 }
 
 impl Record for Queue {
@@ -36,17 +74,30 @@ impl Record for Queue {
 }
 
 impl Engine {
-    #[must_use]
-    pub fn open(store: &Store, tasks: &Tasks) -> Engine {
+    pub(crate) fn open(store: &Store, tasks: &Tasks) -> Engine {
+        let keep = Keep::new(store);
         Engine {
             queues: Table::new(store, SPACE),
-            clock: tasks.clock().clone(),
+            tasks: tasks.clone(),
+            lives: Lives::new(keep.clone(), tasks.clone()),
+            keep,
+            known: Mutex::default(),
         }
+    }
+
+    fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self, at: &QueueRef) {
+        let mut cache = self.cache();
+        cache.changes += 1;
+        cache.queues.remove(at);
     }
 
     /// Seconds since 1970.
     pub(crate) fn now(&self) -> i64 {
-        self.clock.now().unix_millis() / 1_000
+        self.tasks.clock().now().unix_secs()
     }
 
     async fn row(&self, queue: &QueueRef) -> Result<Option<Row<Queue>>, Fault> {
@@ -57,13 +108,50 @@ impl Engine {
         Ok(self.row(queue).await?.map(|row| row.value))
     }
 
-    pub(crate) async fn queue(&self, queue: &QueueRef) -> Result<Queue, Fault> {
-        self.find(queue).await?.ok_or(Fault::QueueDoesNotExist)
+    pub(crate) async fn queue(&self, at: &QueueRef) -> Result<Arc<Queue>, Fault> {
+        let changes = {
+            let cache = self.cache();
+            if let Some(known) = cache.queues.get(at) {
+                return Ok(known.clone());
+            }
+            cache.changes
+        };
+        let found = self.find(at).await?.ok_or(Fault::QueueDoesNotExist)?;
+        let found = Arc::new(found);
+        let mut cache = self.cache();
+        if cache.changes == changes {
+            if cache.queues.len() >= CACHED_MAX {
+                cache.queues.clear();
+            }
+            cache.queues.insert(at.clone(), found.clone());
+        }
+        Ok(found)
+    }
+
+    /// The messages of a queue.
+    pub(crate) async fn live(&self, at: &QueueRef, queue: &Queue) -> Result<Arc<Live>, Fault> {
+        let delay_ms = queue.millis("DelaySeconds");
+        let id = match queue.id.is_empty() {
+            true => crate::message::md5_of(at.arn().as_bytes()),
+            false => queue.id.clone(),
+        };
+        let live = self.lives.of(&id, queue.is_fifo(), delay_ms).await?;
+        live.set_retention(queue.millis("MessageRetentionPeriod"));
+        Ok(live)
+    }
+
+    /// The queue and its messages.
+    pub(crate) async fn open_queue(&self, at: &QueueRef) -> Result<(Arc<Queue>, Arc<Live>), Fault> {
+        let queue = self.queue(at).await?;
+        let live = self.live(at, &queue).await?;
+        Ok((queue, live))
     }
 
     /// Writes a new queue; `false` if there is one of that name.
     pub(crate) async fn insert(&self, at: &QueueRef, queue: &Queue) -> Result<bool, Fault> {
-        match self.queues.put(&parts(at), queue, Expect::Absent).await {
+        let outcome = self.queues.put(&parts(at), queue, Expect::Absent).await;
+        self.changed(at);
+        match outcome {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict(_)) => Ok(false),
             Err(other) => Err(other.into()),
@@ -80,7 +168,9 @@ impl Engine {
             let mut row = self.row(at).await?.ok_or(Fault::QueueDoesNotExist)?;
             edit(&mut row.value)?;
             let expect = Expect::At(row.rev);
-            match self.queues.put(&parts(at), &row.value, expect).await {
+            let outcome = self.queues.put(&parts(at), &row.value, expect).await;
+            self.changed(at);
+            match outcome {
                 Ok(_) => return Ok(()),
                 Err(StoreError::Conflict(_)) => {}
                 Err(other) => return Err(other.into()),
@@ -90,8 +180,15 @@ impl Engine {
     }
 
     pub(crate) async fn remove(&self, at: &QueueRef) -> Result<(), Fault> {
+        let (_, live) = self.open_queue(at).await?;
+        // A crash between the two leaves a queue without messages.
+        live.end().await?;
         let op = self.queues.delete_op(&parts(at), Expect::Any);
-        self.queues.txn(vec![op]).await?;
+        let removed = self.queues.txn(vec![op]).await;
+        self.changed(at);
+        removed?;
+        live.close();
+        self.lives.forget(&live.id);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 use store::StoreError;
 
 /// Why SQS refuses; the text is the one that AWS shows.  [SQS API: common errors]
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum Fault {
     #[error("The specified queue does not exist.")]
     QueueDoesNotExist,
@@ -15,6 +15,30 @@ pub(crate) enum Fault {
     InvalidAttributeValue(String),
     #[error("{0}")]
     InvalidParameterValue(String),
+    #[error("The request must contain the parameter {0}.")]
+    MissingParameter(&'static str),
+    #[error(
+        "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF"
+    )]
+    InvalidMessageContents,
+    #[error("The input receipt handle \"{0}\" is not a valid receipt handle.")]
+    ReceiptHandleIsInvalid(String),
+    #[error("There should be at least one {0} in the request.")]
+    EmptyBatchRequest(&'static str),
+    #[error("Maximum number of entries per request are {max}. You have sent {sent}.")]
+    TooManyEntriesInBatchRequest { max: usize, sent: usize },
+    #[error(
+        "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long."
+    )]
+    InvalidBatchEntryId,
+    #[error("Id {0} repeated.")]
+    BatchEntryIdsNotDistinct(String),
+    #[error("Batch requests cannot be longer than {max} bytes. You have sent {sent} bytes.")]
+    BatchRequestTooLong { max: usize, sent: usize },
+    #[error("Only one PurgeQueue operation on {0} is allowed every 60 seconds.")]
+    PurgeQueueInProgress(String),
+    #[error("{0}")]
+    ResourceNotFound(String),
     #[error("{0}")]
     OverLimit(String),
     /// Somebody else changed the queue between reading and writing, again and again.
@@ -33,26 +57,92 @@ impl From<StoreError> for Fault {
     }
 }
 
-impl From<Fault> for wire::Fault {
-    fn from(fault: Fault) -> wire::Fault {
-        let text = fault.to_string();
-        // The shape's name, and the code that the older protocol had for it.
-        let (shape, code) = match fault {
+/// What the older protocol says of a queue that is not there.
+const NO_QUEUE: &str = "The specified queue does not exist for this wsdl version.";
+
+impl Fault {
+    /// The shape's name, the code that the older protocol has for it, the HTTP status; `None` for
+    /// what is no fault of the caller.
+    pub(crate) fn codes(&self) -> Option<(&'static str, &'static str, u16)> {
+        Some(match self {
             Fault::QueueDoesNotExist => (
                 "QueueDoesNotExist",
                 "AWS.SimpleQueueService.NonExistentQueue",
+                400,
             ),
-            Fault::QueueNameExists { .. } => ("QueueNameExists", "QueueAlreadyExists"),
-            Fault::InvalidAttributeName(_) => ("InvalidAttributeName", "InvalidAttributeName"),
-            Fault::InvalidAttributeValue(_) => ("InvalidAttributeValue", "InvalidAttributeValue"),
-            Fault::InvalidParameterValue(_) => {
-                ("InvalidParameterValueException", "InvalidParameterValue")
+            Fault::QueueNameExists { .. } => ("QueueNameExists", "QueueAlreadyExists", 400),
+            Fault::InvalidAttributeName(_) => ("InvalidAttributeName", "InvalidAttributeName", 400),
+            Fault::InvalidAttributeValue(_) => {
+                ("InvalidAttributeValue", "InvalidAttributeValue", 400)
             }
-            Fault::OverLimit(_) => ("OverLimit", "OverLimit"),
-            Fault::Overtaken => return wire::Fault::internal(text),
-            Fault::Store(error) => return wire::Fault::internal(format!("{text}: {error}")),
+            Fault::InvalidParameterValue(_) => (
+                "InvalidParameterValueException",
+                "InvalidParameterValue",
+                400,
+            ),
+            Fault::MissingParameter(_) => {
+                ("MissingRequiredParameterException", "MissingParameter", 400)
+            }
+            Fault::InvalidMessageContents => {
+                ("InvalidMessageContents", "InvalidMessageContents", 400)
+            }
+            Fault::ReceiptHandleIsInvalid(_) => {
+                ("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid", 404)
+            }
+            Fault::EmptyBatchRequest(_) => (
+                "EmptyBatchRequest",
+                "AWS.SimpleQueueService.EmptyBatchRequest",
+                400,
+            ),
+            Fault::TooManyEntriesInBatchRequest { .. } => (
+                "TooManyEntriesInBatchRequest",
+                "AWS.SimpleQueueService.TooManyEntriesInBatchRequest",
+                400,
+            ),
+            Fault::InvalidBatchEntryId => (
+                "InvalidBatchEntryId",
+                "AWS.SimpleQueueService.InvalidBatchEntryId",
+                400,
+            ),
+            Fault::BatchEntryIdsNotDistinct(_) => (
+                "BatchEntryIdsNotDistinct",
+                "AWS.SimpleQueueService.BatchEntryIdsNotDistinct",
+                400,
+            ),
+            Fault::BatchRequestTooLong { .. } => (
+                "BatchRequestTooLong",
+                "AWS.SimpleQueueService.BatchRequestTooLong",
+                400,
+            ),
+            Fault::PurgeQueueInProgress(_) => (
+                "PurgeQueueInProgress",
+                "AWS.SimpleQueueService.PurgeQueueInProgress",
+                403,
+            ),
+            Fault::ResourceNotFound(_) => (
+                "ResourceNotFoundException",
+                "ResourceNotFoundException",
+                404,
+            ),
+            Fault::OverLimit(_) => ("OverLimit", "OverLimit", 403),
+            Fault::Overtaken | Fault::Store(_) => return None,
+        })
+    }
+}
+
+impl From<Fault> for wire::Fault {
+    fn from(fault: Fault) -> wire::Fault {
+        let text = fault.to_string();
+        let Some((shape, code, status)) = fault.codes() else {
+            return match fault {
+                Fault::Store(error) => wire::Fault::internal(format!("{text}: {error}")),
+                _ => wire::Fault::internal(text),
+            };
         };
-        wire::Fault::client(shape, 400, text)
-            .with_header("x-amzn-query-error", &format!("{code};Sender"))
+        let refused = wire::Fault::client(shape, status, text).query_code(code);
+        match fault {
+            Fault::QueueDoesNotExist => refused.query_message(NO_QUEUE),
+            _ => refused,
+        }
     }
 }

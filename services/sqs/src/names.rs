@@ -7,7 +7,7 @@ const NAME_MAX: usize = 80;
 const FIFO: &str = ".fifo";
 
 /// A queue, wherever it is named.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct QueueRef {
     pub(crate) account: String,
     pub(crate) region: String,
@@ -22,6 +22,21 @@ impl QueueRef {
             name,
         } = self;
         format!("arn:aws:sqs:{region}:{account}:{name}")
+    }
+
+    /// `None` for what is no queue.
+    pub(crate) fn from_arn(arn: &str) -> Option<QueueRef> {
+        let parts: Vec<&str> = arn.split(':').collect();
+        match parts.as_slice() {
+            ["arn", _, "sqs", region, account, name] if is_account(account) && is_name(name) => {
+                Some(QueueRef {
+                    account: (*account).to_owned(),
+                    region: (*region).to_owned(),
+                    name: (*name).to_owned(),
+                })
+            }
+            _ => None,
+        }
     }
 
     /// `host` is the one that the caller used, so that the URL works for the caller.

@@ -335,7 +335,8 @@ fn entries(mut names: BTreeMap<String, Tree>) -> Result<Vec<(String, Tree)>> {
             let Tree::Names(mut pair) = entry else {
                 return Err(InputError::wrong("Expected map or null"));
             };
-            let key = pair.remove("key").or_else(|| pair.remove("Name"));
+            let mut key = pair.remove("key").or_else(|| pair.remove("Name"));
+            key = key.or_else(|| pair.remove("Key"));
             let value = pair.remove("value").or_else(|| pair.remove("Value"));
             match (key, value) {
                 (Some(Tree::Text(key)), Some(value)) => Ok((key, value)),

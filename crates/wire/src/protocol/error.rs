@@ -8,6 +8,7 @@ use crate::Fault;
 use crate::fault::Kind;
 
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const QUERY_ERROR: HeaderName = HeaderName::from_static("x-amzn-query-error");
 
 /// What a service's protocol says where a [`Fault`] leaves it open.
 #[derive(Clone, Copy, Debug)]
@@ -43,16 +44,21 @@ pub(crate) fn refusal(
         headers.insert(ERROR_TYPE, code);
     }
     headers.extend(fault.headers);
+    let side = if is_server { "Receiver" } else { "Sender" };
     let body = match protocol {
         Protocol::Query { xmlns } => super::xml::error(
             xmlns,
-            if is_server { "Receiver" } else { "Sender" },
-            &code,
-            message.as_deref(),
+            side,
+            fault.query_code.unwrap_or(&code),
+            fault.query_message.or(message.as_deref()),
             request_id,
         ),
         Protocol::RestJson | Protocol::Json10 | Protocol::Json11 => {
             let mut body = Map::new();
+            let query = fault.query_code.map(|code| format!("{code};{side}"));
+            if let Some(Ok(query)) = query.map(|q| HeaderValue::from_str(&q)) {
+                headers.insert(QUERY_ERROR, query);
+            }
             if protocol == Protocol::RestJson {
                 let side = if is_server { "Service" } else { "User" };
                 body.insert("Type".to_owned(), side.into());

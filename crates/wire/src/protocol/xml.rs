@@ -3,11 +3,12 @@
 //! A list is a run of `<member>`, a map a run of `<entry><key/><value/></entry>`, and a value that
 //! is not there leaves no element.  [Smithy: awsQuery response serialization]
 
-mod write;
+pub(super) mod write;
 
 use bytes::Bytes;
 use serde::Serialize;
 
+use super::flat::{self, Flat};
 use crate::Fault;
 
 /// The whole answer of one operation. An output of `()` has no result element.
@@ -15,15 +16,24 @@ pub(crate) fn encode<O: Serialize>(
     operation: &str,
     xmlns: &str,
     request_id: &str,
+    flat: &[Flat],
     output: &O,
 ) -> Result<Bytes, Fault> {
+    let unwritten = |e: &dyn std::fmt::Display| {
+        Fault::internal(format!("answer could not be written as XML: {e}"))
+    };
     let mut out = String::with_capacity(512);
     write::open(&mut out, "", operation, "Response", xmlns);
     let before = out.len();
     write::tag(&mut out, operation, "Result");
-    let is_there = output
-        .serialize(write::Content(&mut out))
-        .map_err(|e| Fault::internal(format!("answer could not be written as XML: {e}")))?;
+    let is_there = if flat.is_empty() {
+        let content = write::Content(&mut out);
+        output.serialize(content).map_err(|e| unwritten(&e))?
+    } else {
+        let members = serde_json::to_value(output).map_err(|e| unwritten(&e))?;
+        flat::structure(&mut out, &members, flat);
+        !members.is_null()
+    };
     if is_there {
         write::end(&mut out, operation, "Result");
     } else {
@@ -116,7 +126,7 @@ mod tests {
             map: BTreeMap::from([("k", 1)]),
             is_truncated: false,
         };
-        let text = encode("GetRole", "urn:x", "id", &output).unwrap();
+        let text = encode("GetRole", "urn:x", "id", &[], &output).unwrap();
         assert_eq!(
             std::str::from_utf8(&text).unwrap(),
             "<GetRoleResponse xmlns=\"urn:x\"><GetRoleResult><Role><Created>2026-11-18T11:06:40.123Z\
@@ -130,7 +140,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_nothing_has_no_result() {
-        let text = encode("DeleteRole", "urn:x", "id", &()).unwrap();
+        let text = encode("DeleteRole", "urn:x", "id", &[], &()).unwrap();
         assert_eq!(
             std::str::from_utf8(&text).unwrap(),
             "<DeleteRoleResponse xmlns=\"urn:x\"><ResponseMetadata><RequestId>id</RequestId>\

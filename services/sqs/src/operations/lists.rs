@@ -43,8 +43,8 @@ pub(crate) async fn dead_letter_sources(
     engine.queue(&at).await?;
     let arn = at.arn();
     let wanted = |queue: &Queue| {
-        let target = attributes::dead_letter_target(&queue.attributes);
-        target.is_some_and(|target| target == arn)
+        let redrive = attributes::redrive(&queue.attributes);
+        redrive.is_some_and(|redrive| redrive.target == arn)
     };
     let after = input.next_token.as_deref();
     let (queue_urls, next_token) = page(&engine, &cx, after, input.max_results, wanted).await?;

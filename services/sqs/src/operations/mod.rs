@@ -1,6 +1,8 @@
 //! One file for each family of operations.
 
+pub(crate) mod batches;
 pub(crate) mod lists;
+pub(crate) mod messages;
 pub(crate) mod permissions;
 pub(crate) mod queues;
 pub(crate) mod tags;

@@ -13,6 +13,7 @@ use crate::attributes;
 use crate::engine::{Engine, Queue};
 use crate::fault::Fault;
 use crate::names::{QueueRef, check_new, is_account};
+use crate::shelf::Counts;
 
 fn own(cx: &Context, name: &str) -> QueueRef {
     QueueRef {
@@ -38,6 +39,7 @@ pub(crate) async fn create(
     let now = engine.now();
     let mut queue = Queue {
         name: at.name.clone(),
+        id: engine.tasks.ids().hex(8),
         created_s: now,
         modified_s: now,
         attributes: attributes::defaults(is_fifo),
@@ -91,13 +93,13 @@ pub(crate) async fn attributes(
     input: GetQueueAttributesRequest,
 ) -> Result<GetQueueAttributesResult, wire::Fault> {
     let at = named(&cx, &input.queue_url)?;
-    let queue = engine.queue(&at).await?;
+    let (queue, live) = engine.open_queue(&at).await?;
     let names = input.attribute_names.unwrap_or_default();
     if let Some(name) = names.iter().find(|name| !attributes::is_known(name)) {
         return Err(Fault::InvalidAttributeName(format!("Unknown Attribute {name}.")).into());
     }
-    let mut all = told(&at, &queue);
-    all.extend(queue.attributes);
+    let mut all = told(&at, &queue, live.counts());
+    all.extend(queue.attributes.clone());
     if !names.iter().any(|name| name == "All") {
         all.retain(|name, _| names.contains(name));
     }
@@ -105,13 +107,17 @@ pub(crate) async fn attributes(
 }
 
 /// What SQS tells of a queue that nobody set.
-fn told(at: &QueueRef, queue: &Queue) -> BTreeMap<String, String> {
-    // A queue holds no messages before they are built.
-    let none = || "0".to_owned();
+fn told(at: &QueueRef, queue: &Queue, counts: Counts) -> BTreeMap<String, String> {
     let pairs = [
-        ("ApproximateNumberOfMessages", none()),
-        ("ApproximateNumberOfMessagesDelayed", none()),
-        ("ApproximateNumberOfMessagesNotVisible", none()),
+        ("ApproximateNumberOfMessages", counts.ready.to_string()),
+        (
+            "ApproximateNumberOfMessagesDelayed",
+            counts.delayed.to_string(),
+        ),
+        (
+            "ApproximateNumberOfMessagesNotVisible",
+            counts.in_flight.to_string(),
+        ),
         ("CreatedTimestamp", queue.created_s.to_string()),
         ("LastModifiedTimestamp", queue.modified_s.to_string()),
         ("QueueArn", at.arn()),
@@ -130,6 +136,7 @@ pub(crate) async fn set_attributes(
 ) -> Result<(), wire::Fault> {
     let at = named(&cx, &input.queue_url)?;
     let now = engine.now();
+    let (before, live) = engine.open_queue(&at).await?;
     let changed = engine.change(&at, |queue| {
         let is_fifo = attributes::is_fifo(&queue.attributes);
         attributes::check(&input.attributes, is_fifo)?;
@@ -137,5 +144,8 @@ pub(crate) async fn set_attributes(
         queue.modified_s = now;
         Ok(())
     });
-    Ok(changed.await?)
+    changed.await?;
+    let after = engine.queue(&at).await?;
+    live.shift_delays(after.millis("DelaySeconds") - before.millis("DelaySeconds"));
+    Ok(())
 }

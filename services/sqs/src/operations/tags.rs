@@ -66,6 +66,6 @@ pub(crate) async fn list(
     input: QueueRequest,
 ) -> Result<ListQueueTagsResult, wire::Fault> {
     let at = named(&cx, &input.queue_url)?;
-    let tags = engine.queue(&at).await?.tags;
+    let tags = engine.queue(&at).await?.tags.clone();
     Ok(ListQueueTagsResult { tags })
 }

@@ -13,21 +13,27 @@ use crate::Timestamp;
 use crate::time::TIMESTAMP;
 
 /// `<NameSuffix xmlns="…">`, with `prefix` before the name.
-pub(super) fn open(out: &mut String, prefix: &str, name: &str, suffix: &str, xmlns: &str) {
+pub(in crate::protocol) fn open(
+    out: &mut String,
+    prefix: &str,
+    name: &str,
+    suffix: &str,
+    xmlns: &str,
+) {
     let _ = write!(out, "<{prefix}{name}{suffix} xmlns=\"{}\">", escape(xmlns));
 }
 
-pub(super) fn tag(out: &mut String, name: &str, suffix: &str) {
+pub(in crate::protocol) fn tag(out: &mut String, name: &str, suffix: &str) {
     let _ = write!(out, "<{name}{suffix}>");
 }
 
-pub(super) fn end(out: &mut String, name: &str, suffix: &str) {
+pub(in crate::protocol) fn end(out: &mut String, name: &str, suffix: &str) {
     let _ = write!(out, "</{name}{suffix}>");
 }
 
 /// Character data. What XML 1.0 cannot hold becomes U+FFFD, and a carriage return a reference, as
 /// readers would make it a line feed.  [XML 1.0: 2.2 Characters, 2.11 End-of-Line Handling]
-pub(super) fn text(out: &mut String, text: &str) {
+pub(in crate::protocol) fn text(out: &mut String, text: &str) {
     let is_odd =
         |c: char| (c < ' ' && c != '\t' && c != '\n') || matches!(c, '\u{fffe}' | '\u{ffff}');
     for piece in text.split_inclusive(is_odd) {
