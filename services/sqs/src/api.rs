@@ -312,3 +312,61 @@ pub(crate) struct ChangeMessageVisibilityBatchRequestEntry {
     pub(crate) receipt_handle: String,
     pub(crate) visibility_timeout: Option<i64>,
 }
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct StartMessageMoveTaskRequest {
+    pub(crate) source_arn: String,
+    pub(crate) destination_arn: Option<String>,
+    pub(crate) max_number_of_messages_per_second: Option<i64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct StartMessageMoveTaskResult {
+    pub(crate) task_handle: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListMessageMoveTasksRequest {
+    pub(crate) source_arn: String,
+    pub(crate) max_results: Option<i64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListMessageMoveTasksResult {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) results: Vec<ListMessageMoveTasksResultEntry>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListMessageMoveTasksResultEntry {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) task_handle: Option<String>,
+    pub(crate) status: crate::moves::Status,
+    pub(crate) source_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) destination_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_number_of_messages_per_second: Option<u32>,
+    pub(crate) approximate_number_of_messages_moved: u64,
+    pub(crate) approximate_number_of_messages_to_move: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) failure_reason: Option<String>,
+    pub(crate) started_timestamp: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CancelMessageMoveTaskRequest {
+    pub(crate) task_handle: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CancelMessageMoveTaskResult {
+    pub(crate) approximate_number_of_messages_moved: u64,
+}

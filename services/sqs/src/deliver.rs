@@ -126,12 +126,17 @@ impl Engine {
             Some(_) => one.count.saturating_sub(1),
             None => 0,
         };
-        let message = Message {
+        let mut message = Message {
             received,
             first_ms: source.as_ref().map(|_| one.first_ms),
-            source,
             ..one.message
         };
+        if source.is_none() {
+            // A message that was moved is a new one.  [SQS guide: dead-letter queue redrive]
+            message.id = self.tasks.ids().uuid();
+            message.sent_ms = to.now_ms();
+        }
+        message.source = source;
         let draft = Draft {
             message,
             delay_ms: match target.is_fifo() {

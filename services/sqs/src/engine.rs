@@ -9,6 +9,7 @@ use crate::attributes::{self, Attributes};
 use crate::fault::Fault;
 use crate::keep::Keep;
 use crate::live::{Live, Lives};
+use crate::moves::{Move, Moves};
 use crate::names::QueueRef;
 
 const SPACE: Space = Space("sqs");
@@ -22,6 +23,8 @@ pub struct Engine {
     pub(crate) tasks: Tasks,
     pub(crate) keep: Keep,
     pub(crate) lives: Lives,
+    pub(crate) moves: Moves,
+    pub(crate) move_table: Table<Move>,
     known: Mutex<Cache>,
 }
 
@@ -80,6 +83,8 @@ impl Engine {
             queues: Table::new(store, SPACE),
             tasks: tasks.clone(),
             lives: Lives::new(keep.clone(), tasks.clone()),
+            moves: Moves::default(),
+            move_table: Table::new(store, SPACE),
             keep,
             known: Mutex::default(),
         }

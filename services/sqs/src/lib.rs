@@ -21,6 +21,7 @@ mod keep;
 mod live;
 mod loops;
 mod message;
+mod moves;
 mod names;
 mod operations;
 mod policy;
@@ -35,7 +36,7 @@ pub use engine::Engine;
 use wire::{Flat, Protocol, Service};
 
 use crate::loops::Housekeeper;
-use crate::operations::{batches, lists, messages, permissions, queues, tags};
+use crate::operations::{batches, lists, messages, permissions, queues, redrive, tags};
 
 /// Longest request of an operation that takes messages: what is 1 MiB of messages may be longer as
 /// JSON, where a character takes up to six.
@@ -96,7 +97,10 @@ pub fn service(engine: Arc<Engine>) -> Service {
         .operation("ChangeMessageVisibilityBatch", batches::change)
         .flat(CHANGE_BATCH)
         .operation("PurgeQueue", messages::purge)
-        .not_built(NOT_BUILT)
+        .operation("StartMessageMoveTask", redrive::start)
+        .operation("ListMessageMoveTasks", redrive::list)
+        .flat(MOVES)
+        .operation("CancelMessageMoveTask", redrive::cancel)
         .build()
 }
 
@@ -141,10 +145,4 @@ const CHANGE_BATCH: &[Flat] = &[
     Flat::list("Successful", "ChangeMessageVisibilityBatchResultEntry"),
     Flat::list("Failed", "BatchResultErrorEntry"),
 ];
-
-/// Operations of the model that Kiln does not have yet.
-const NOT_BUILT: [&str; 3] = [
-    "CancelMessageMoveTask",
-    "ListMessageMoveTasks",
-    "StartMessageMoveTask",
-];
+const MOVES: &[Flat] = &[Flat::list("Results", "ListMessageMoveTasksResultEntry")];

@@ -35,6 +35,7 @@ impl Housekeeper {
         for queue in self.engine.keep.all_purged().await? {
             while self.engine.keep.clear(&queue).await? {}
         }
+        self.engine.load_moves().await?;
         Ok(())
     }
 }

@@ -40,7 +40,9 @@ impl Flat {
 /// Gives the names of a form those that the shapes have.
 pub(crate) fn rename(names: BTreeMap<String, Tree>, flat: &[Flat]) -> BTreeMap<String, Tree> {
     let each = names.into_iter().map(|(name, tree)| {
-        let known = flat.iter().find(|flat| flat.element == name);
+        // A single text of the name is another member: `QueueUrl` beside a list of them.
+        let is_list = matches!(tree, Tree::Names(_));
+        let known = flat.iter().find(|flat| is_list && flat.element == name);
         let name = known.map_or(name, |flat| flat.member.to_owned());
         let tree = match tree {
             Tree::Names(inner) => Tree::Names(rename(inner, flat)),
@@ -123,7 +125,7 @@ mod tests {
 
     #[test]
     fn names_of_a_form_become_those_of_the_shape() {
-        let form = b"Message.1.Attribute.1.Name=k&Other=x";
+        let form = b"Message.1.Attribute.1.Name=k&Attribute=x";
         let Ok(Tree::Names(names)) = super::super::unflatten(form) else {
             panic!("a form");
         };
@@ -135,6 +137,6 @@ mod tests {
             panic!("{list:?}");
         };
         assert!(first.contains_key("Attributes"));
-        assert!(names.contains_key("Other"));
+        assert!(names.contains_key("Attribute"));
     }
 }

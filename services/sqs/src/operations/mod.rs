@@ -5,6 +5,7 @@ pub(crate) mod lists;
 pub(crate) mod messages;
 pub(crate) mod permissions;
 pub(crate) mod queues;
+pub(crate) mod redrive;
 pub(crate) mod tags;
 
 use wire::Context;

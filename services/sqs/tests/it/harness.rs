@@ -69,10 +69,9 @@ impl Sqs {
 
     /// Moves the clock and lets the background work go on.
     pub(crate) async fn pass(&self, time: Duration) {
+        settle().await;
         self.disk.control().advance(time);
-        for _ in 0..50 {
-            tokio::task::yield_now().await;
-        }
+        settle().await;
     }
 
     pub(crate) async fn pass_s(&self, seconds: u64) {
@@ -165,6 +164,13 @@ impl Sqs {
             let name = format!("ApproximateNumberOfMessages{state}");
             all["Attributes"][name].as_str().unwrap().parse().unwrap()
         })
+    }
+}
+
+/// Lets every task go as far as it can.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -7,7 +7,11 @@
     clippy::print_stderr
 )]
 
+mod fifo;
 mod harness;
 mod messages;
+mod model;
 mod query;
 mod queues;
+mod redrive;
+mod target;

@@ -131,23 +131,19 @@ fn value(operation: &str, element: &Element) -> Value {
 fn members(operation: &str, children: &[Element]) -> Value {
     let mut all = Map::new();
     for child in children {
-        let is_source = operation == "ListDeadLetterSourceQueues";
-        let is_list = operation.starts_with("List");
-        let names = FLAT
-            .iter()
-            .map(|(name, ..)| *name)
-            .chain(["Entries", "Successful"]);
+        let names = FLAT.iter().map(|(name, ..)| *name);
+        let is_here = |name: &&str| match *name {
+            "QueueUrls" => operation == "ListQueues",
+            "queueUrls" => operation == "ListDeadLetterSourceQueues",
+            "Messages" => operation == "ReceiveMessage",
+            name => name != "tags",
+        };
         let known = names
-            .filter(|name| !name.eq_ignore_ascii_case("queueUrls") || is_list)
-            .filter(|name| {
-                *name != "tags"
-                    && (*name == "queueUrls")
-                        == (is_source && name.eq_ignore_ascii_case("queueUrls"))
-            })
+            .filter(is_here)
+            .chain(["Entries", "Successful"])
             .find_map(|name| {
-                flat(operation, name)
-                    .filter(|(e, _)| *e == child.name)
-                    .map(|(_, key)| (name, key))
+                let (_, key) = flat(operation, name).filter(|(e, _)| *e == child.name)?;
+                Some((name, key))
             });
         match known {
             Some((name, "")) => {
