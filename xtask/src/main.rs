@@ -34,6 +34,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   e2e [PYTEST OPTIONS]    the black-box tests alone, against the release build
   bench [OPTIONS]         ratios against bare controls; writes docs/benchmarks.md (--help for more)
   torture [OPTIONS]       environments killed, secrets hunted, clones compared (--help for more)
+  torture queues          a million random operations on queues, held against a model
   api-coverage [--check]  what is built of AWS's APIs; writes docs/coverage.md
   rows [--check]          which test shows which row of the specification; writes docs/rows.md
   help                    this text
@@ -64,6 +65,7 @@ fn run(arguments: &[String]) -> Result<bool> {
         "tidy" => tidy::run(&root),
         "e2e" => test::e2e_alone(&root, rest),
         "bench" => bench(&root, rest),
+        "torture" if rest.first().is_some_and(|name| name == "queues") => queues(&root),
         "torture" => {
             let torture = ["torture".to_owned()];
             bench(&root, &[&torture, rest].concat())
@@ -83,6 +85,26 @@ fn bench(root: &Path, arguments: &[String]) -> Result<bool> {
     let status = step::cargo(root)
         .args(["run", "--release", "--quiet", "--package", "bench", "--"])
         .args(arguments)
+        .status()
+        .context("cannot start cargo")?;
+    Ok(status.success())
+}
+
+/// The full form of the model of queues: three kinds of queue, a million operations together.
+fn queues(root: &Path) -> Result<bool> {
+    const OPERATIONS: &str = "333334";
+    let status = step::cargo(root)
+        .args([
+            "test",
+            "--release",
+            "--quiet",
+            "--package",
+            "sqs",
+            "--test",
+            "it",
+        ])
+        .args(["--", "model::", "--nocapture"])
+        .env("KILN_QUEUE_OPERATIONS", OPERATIONS)
         .status()
         .context("cannot start cargo")?;
     Ok(status.success())

@@ -3,6 +3,7 @@
 //! A port is a trait that its user sees and its owner implements; `server` joins the two.
 
 mod delivery;
+mod queue;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ pub use delivery::{
     Attribute, AttributeValue, DeadLetter, DeadLetterStyle, EventHead, NotPosted, Outbox, Parcel,
     Patience, Posting, Sender, Target, Undelivered,
 };
+pub use queue::{QueueFacts, QueueMessage, QueueReader, Unread};
 
 use crate::{Account, Region};
 

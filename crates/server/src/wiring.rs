@@ -99,6 +99,9 @@ pub(crate) async fn build(
     // 3. Embedded services.
     let iam = iam::open(&store, machine).await?;
     let sqs = sqs::open(&store, tasks);
+    if config.auth == Auth::Strict {
+        sqs.require_policies();
+    }
 
     // Who receives what the outbox holds, by the service in the ARN.
     let registry = Registry::default()

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,7 @@ pub struct Engine {
     pub(crate) moves: Moves,
     pub(crate) move_table: Table<Move>,
     known: Mutex<Cache>,
+    needs_policies: AtomicBool,
 }
 
 /// Queues as they were last read. Only this process changes them.
@@ -87,7 +89,17 @@ impl Engine {
             move_table: Table::new(store, SPACE),
             keep,
             known: Mutex::default(),
+            needs_policies: AtomicBool::new(false),
         }
+    }
+
+    /// From now on a service may send to a queue only if the queue's policy says so, as in AWS.
+    pub fn require_policies(&self) {
+        self.needs_policies.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn needs_policies(&self) -> bool {
+        self.needs_policies.load(Ordering::Relaxed)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

@@ -39,6 +39,8 @@ pub(crate) enum Fault {
     PurgeQueueInProgress(String),
     #[error("{0}")]
     ResourceNotFound(String),
+    #[error("Access to the resource {0} is denied.")]
+    AccessDenied(String),
     #[error("{0}")]
     OverLimit(String),
     /// Somebody else changed the queue between reading and writing, again and again.
@@ -124,6 +126,7 @@ impl Fault {
                 "ResourceNotFoundException",
                 404,
             ),
+            Fault::AccessDenied(_) => ("AccessDeniedException", "AccessDenied", 403),
             Fault::OverLimit(_) => ("OverLimit", "OverLimit", 403),
             Fault::Overtaken | Fault::Store(_) => return None,
         })

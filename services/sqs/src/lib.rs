@@ -25,6 +25,7 @@ mod moves;
 mod names;
 mod operations;
 mod policy;
+mod reader;
 mod receipt;
 mod recent;
 mod shelf;

@@ -195,9 +195,7 @@ impl Engine {
             return Ok(Next::Ended(Status::Completed, None));
         }
         for one in catch.received {
-            if let Err(fault) = self.move_one(task, &live, one).await {
-                return Err(fault);
-            }
+            self.move_one(task, &live, one).await?;
             self.moves
                 .edit(&task.source, &task.id, |task| task.moved += 1);
             if let Some(per_second) = task.per_second {

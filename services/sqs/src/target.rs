@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use model::policy::{Caller, Keys, Policy, Request, Verdict};
 use model::ports::{AttributeValue, Parcel, Target, Undelivered};
 use wire::Blob;
 
@@ -44,10 +45,45 @@ impl Engine {
     async fn accept(&self, parcel: &Parcel) -> Result<(), Fault> {
         let at = QueueRef::from_arn(&parcel.to.to_string()).ok_or(Fault::QueueDoesNotExist)?;
         let (queue, live) = self.open_queue(&at).await?;
+        self.admit(&at, &queue, parcel)?;
         let draft = self.draft_of(&queue, parcel)?;
         let sent = live.send(vec![draft]).await?;
         sent.into_iter().next().ok_or(Fault::Overtaken)??;
         Ok(())
+    }
+
+    /// Asks the policy of the queue. A denial always counts; that a service needs a statement that lets
+    /// it in, only where permissions are checked. A role is the matter of its own policies.
+    fn admit(&self, at: &QueueRef, queue: &Queue, parcel: &Parcel) -> Result<(), Fault> {
+        let (resource, sender) = (at.arn(), &parcel.sender);
+        let caller = match &sender.role {
+            Some(role) => Caller::Identity {
+                account: at.account.clone(),
+                arn: role.clone(),
+            },
+            None => Caller::Service(sender.service.to_owned()),
+        };
+        let keys = Keys::new()
+            .with("aws:SourceArn", sender.source.to_string())
+            .with("aws:SourceAccount", sender.source.account.clone());
+        let policy = queue.attributes.get("Policy");
+        let verdict = match policy.map(|text| Policy::parse(text)) {
+            None => Verdict::Silent,
+            Some(Ok(policy)) => policy.decide(&Request {
+                caller: &caller,
+                action: "sqs:SendMessage",
+                resource: &resource,
+                keys: &keys,
+            }),
+            // What cannot be read lets nobody in.
+            Some(Err(_)) => Verdict::Silent,
+        };
+        let is_silent_ok = sender.role.is_some() || !self.needs_policies();
+        match verdict {
+            Verdict::Allow => Ok(()),
+            Verdict::Silent if is_silent_ok => Ok(()),
+            Verdict::Silent | Verdict::Deny => Err(Fault::AccessDenied(resource)),
+        }
     }
 
     fn draft_of(&self, queue: &Queue, parcel: &Parcel) -> Result<Draft, Fault> {
