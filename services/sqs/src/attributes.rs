@@ -128,7 +128,14 @@ pub(crate) fn check(wanted: &Attributes, is_fifo: bool) -> Result<(), Fault> {
             Rule::Text => true,
         };
         // A queue is of its kind for good.
-        if !is_good || (name == "FifoQueue" && value != "true") {
+        if name == "FifoQueue" && value != "true" {
+            let text = "FifoQueue. Reason: Modifying queue type is not supported";
+            return Err(Fault::InvalidAttributeValue(text.to_owned()));
+        }
+        if !is_good && name == "RedrivePolicy" {
+            check_redrive(value)?;
+        }
+        if !is_good {
             return Err(Fault::InvalidAttributeValue(name.clone()));
         }
     }
@@ -179,6 +186,32 @@ pub(crate) fn redrive(queue: &Attributes) -> Option<Redrive> {
     })
 }
 
+/// Says what is wrong with a redrive policy.
+fn check_redrive(text: &str) -> Result<(), Fault> {
+    let Ok(policy) = serde_json::from_str::<Value>(text) else {
+        return Err(Fault::redrive(
+            text,
+            "Redrive policy is not a valid JSON map.",
+        ));
+    };
+    for name in ["deadLetterTargetArn", "maxReceiveCount"] {
+        if policy.get(name).is_none() {
+            let reason = format!("Redrive policy does not contain mandatory attribute: {name}.");
+            return Err(Fault::redrive(text, &reason));
+        }
+    }
+    let receives = policy.get("maxReceiveCount");
+    if !count(receives).is_some_and(|n| (1..=RECEIVES_MAX).contains(&n)) {
+        let shown = receives.and_then(Value::as_str).map(str::to_owned);
+        let shown = shown.or(receives.map(Value::to_string)).unwrap_or_default();
+        let reason = format!(
+            "Invalid value for maxReceiveCount: {shown}, valid values are from 1 to {RECEIVES_MAX} both inclusive."
+        );
+        return Err(Fault::redrive(text, &reason));
+    }
+    Err(Fault::redrive(text, "Dead letter target does not exist."))
+}
+
 /// Some clients send the number as text.
 fn count(value: Option<&Value>) -> Option<u64> {
     let value = value?;
@@ -193,6 +226,23 @@ fn is_redrive(policy: &Value) -> bool {
     let target = policy.get("deadLetterTargetArn").and_then(Value::as_str);
     count.is_some_and(|n| (1..=RECEIVES_MAX).contains(&n))
         && target.is_some_and(|arn| arn.starts_with("arn:aws:sqs:") && arn.split(':').count() == 6)
+}
+
+/// Whether a queue lets another send its dead messages there.  [SQS API: RedriveAllowPolicy]
+pub(crate) fn allows_redrive(queue: &Attributes, source: &str) -> bool {
+    let policy = queue.get("RedriveAllowPolicy");
+    let policy = policy.and_then(|text| serde_json::from_str::<Value>(text).ok());
+    let Some(policy) = policy else {
+        return true;
+    };
+    match policy.get("redrivePermission").and_then(Value::as_str) {
+        Some("denyAll") => false,
+        Some("byQueue") => {
+            let sources = policy.get("sourceQueueArns").and_then(Value::as_array);
+            sources.is_some_and(|all| all.iter().any(|arn| arn == source))
+        }
+        _ => true,
+    }
 }
 
 fn is_redrive_allow(policy: &Value) -> bool {
@@ -214,7 +264,6 @@ mod tests {
 
     #[test]
     fn values_are_checked_at_their_limits() {
-        let redrive = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:d","maxReceiveCount":"3"}"#;
         for (name, good, bad) in [
             ("DelaySeconds", "900", "901"),
             ("VisibilityTimeout", "0", "43201"),
@@ -222,8 +271,6 @@ mod tests {
             ("MessageRetentionPeriod", "60", "59"),
             ("ReceiveMessageWaitTimeSeconds", "20", "-1"),
             ("SqsManagedSseEnabled", "false", "no"),
-            ("RedrivePolicy", redrive, r#"{"maxReceiveCount":3}"#),
-            ("RedrivePolicy", "", "{"),
             (
                 "RedriveAllowPolicy",
                 r#"{"redrivePermission":"denyAll"}"#,
@@ -237,6 +284,35 @@ mod tests {
                 "{name} {bad}"
             );
         }
+    }
+
+    #[test]
+    fn redrive_policies_are_refused_with_the_reason() {
+        let target = r#""deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:d""#;
+        for (policy, reason) in [
+            ("{", "Redrive policy is not a valid JSON map."),
+            (
+                r#"{"maxReceiveCount":3}"#,
+                "Redrive policy does not contain mandatory attribute: deadLetterTargetArn.",
+            ),
+            (
+                &format!("{{{target}}}"),
+                "Redrive policy does not contain mandatory attribute: maxReceiveCount.",
+            ),
+            (
+                &format!(r#"{{{target},"maxReceiveCount":"many"}}"#),
+                "Invalid value for maxReceiveCount: many, valid values are from 1 to 1000 both inclusive.",
+            ),
+        ] {
+            let refused = check(&one("RedrivePolicy", policy), false).unwrap_err();
+            assert_eq!(
+                refused.to_string(),
+                format!("Value {policy} for parameter RedrivePolicy is invalid. Reason: {reason}")
+            );
+        }
+        let good = format!(r#"{{{target},"maxReceiveCount":"3"}}"#);
+        assert!(check(&one("RedrivePolicy", &good), false).is_ok());
+        assert!(check(&one("RedrivePolicy", ""), false).is_ok());
     }
 
     #[test]

@@ -12,6 +12,9 @@ use crate::live::{Ask, Draft, Live, Received};
 use crate::message::{Message, hex, sequence_number};
 use crate::names::QueueRef;
 
+/// Looks of one receive at messages that were none any more.
+const STALE_MAX: usize = 100;
+
 pub(crate) const NO_DEDUP: &str = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided explicitly";
 
 impl Engine {
@@ -56,6 +59,7 @@ impl Engine {
             receives_max: grave.as_ref().map(|grave| grave.receives_max),
             ..ask
         };
+        let mut stale = 0;
         loop {
             let mut news = std::pin::pin!(live.news().notified());
             // Listening starts before looking, so that no send falls between.
@@ -68,7 +72,8 @@ impl Engine {
             if !catch.received.is_empty() {
                 return Ok(catch.received);
             }
-            if is_stale {
+            if is_stale && stale < STALE_MAX {
+                stale += 1;
                 continue;
             }
             let left = wait.saturating_sub(clock.monotonic().since(start));

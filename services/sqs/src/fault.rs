@@ -63,6 +63,13 @@ impl From<StoreError> for Fault {
 const NO_QUEUE: &str = "The specified queue does not exist for this wsdl version.";
 
 impl Fault {
+    /// A redrive policy is no good.
+    pub(crate) fn redrive(policy: &str, reason: &str) -> Fault {
+        Fault::InvalidParameterValue(format!(
+            "Value {policy} for parameter RedrivePolicy is invalid. Reason: {reason}"
+        ))
+    }
+
     /// The shape's name, the code that the older protocol has for it, the HTTP status; `None` for
     /// what is no fault of the caller.
     pub(crate) fn codes(&self) -> Option<(&'static str, &'static str, u16)> {

@@ -96,7 +96,7 @@ pub(crate) fn add(
 
 /// The policy without the statement; `None` if it was the last.
 pub(crate) fn remove(policy: Option<&str>, label: &str) -> Result<Option<String>, Fault> {
-    let none = || bad(label, "Label", "can't find label on existing policy.");
+    let none = || bad(label, "Label", "can't find label.");
     let mut policy = parse(policy).ok_or_else(none)?;
     let all = statements(&mut policy).ok_or_else(none)?;
     let before = all.len();

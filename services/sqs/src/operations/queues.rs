@@ -9,7 +9,7 @@ use crate::api::{
     CreateQueueRequest, GetQueueAttributesRequest, GetQueueAttributesResult, GetQueueUrlRequest,
     QueueRequest, QueueUrlResult, SetQueueAttributesRequest,
 };
-use crate::attributes;
+use crate::attributes::{self, Attributes};
 use crate::engine::{Engine, Queue};
 use crate::fault::Fault;
 use crate::names::{QueueRef, check_new, is_account};
@@ -36,6 +36,7 @@ pub(crate) async fn create(
     attributes::check(&wanted, is_fifo)?;
     check_tags(&tags)?;
     let at = own(&cx, &input.queue_name);
+    check_grave(&engine, &at, &wanted).await?;
     let now = engine.now();
     let mut queue = Queue {
         name: at.name.clone(),
@@ -56,6 +57,30 @@ pub(crate) async fn create(
     Ok(QueueUrlResult {
         queue_url: at.url(cx.host()),
     })
+}
+
+/// Whether the queue that a redrive policy names is there and takes dead messages.
+async fn check_grave(engine: &Engine, at: &QueueRef, wanted: &Attributes) -> Result<(), Fault> {
+    let (Some(redrive), Some(policy)) = (attributes::redrive(wanted), wanted.get("RedrivePolicy"))
+    else {
+        return Ok(());
+    };
+    let target = QueueRef::from_arn(&redrive.target);
+    let found = match target.filter(|target| target.region == at.region) {
+        Some(target) => engine.find(&target).await?,
+        None => None,
+    };
+    let reason = match found {
+        None => "Dead letter target does not exist.",
+        Some(target) if !attributes::allows_redrive(&target.attributes, &at.arn()) => {
+            "Dead letter target does not allow this queue as a source."
+        }
+        Some(target) if target.is_fifo() != at.name.ends_with(".fifo") => {
+            "Dead letter queue must be same type of queue as the source."
+        }
+        Some(_) => return Ok(()),
+    };
+    Err(Fault::redrive(policy, reason))
 }
 
 /// [SQS API: DeleteQueue]
@@ -137,6 +162,7 @@ pub(crate) async fn set_attributes(
     let at = named(&cx, &input.queue_url)?;
     let now = engine.now();
     let (before, live) = engine.open_queue(&at).await?;
+    check_grave(&engine, &at, &input.attributes).await?;
     let changed = engine.change(&at, |queue| {
         let is_fifo = attributes::is_fifo(&queue.attributes);
         attributes::check(&input.attributes, is_fifo)?;

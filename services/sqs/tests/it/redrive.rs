@@ -76,6 +76,56 @@ async fn without_its_dead_letter_queue_a_message_stays() {
     }
 }
 
+#[tokio::test]
+async fn a_dead_letter_queue_must_be_there_and_willing() {
+    over_both(async |sqs: Sqs| {
+        let url = sqs.create("q").await;
+        let dead = sqs.create("dead").await;
+        sqs.create_with("dead.fifo", json!({"FifoQueue": "true"}))
+            .await;
+        let policy = |name: &str| {
+            json!({"deadLetterTargetArn": format!("{ARN}:{name}"), "maxReceiveCount": 1})
+                .to_string()
+        };
+        let set =
+            |name: &str| json!({"QueueUrl": url, "Attributes": {"RedrivePolicy": policy(name)}});
+        let refused = async |name: &str, reason: &str| {
+            let text = format!(
+                "Value {} for parameter RedrivePolicy is invalid. Reason: {reason}",
+                policy(name)
+            );
+            sqs.refused(
+                "SetQueueAttributes",
+                set(name),
+                "InvalidParameterValue",
+                &text,
+            )
+            .await;
+        };
+        refused("none", "Dead letter target does not exist.").await;
+        refused(
+            "dead.fifo",
+            "Dead letter queue must be same type of queue as the source.",
+        )
+        .await;
+        let allow = async |allow: Value| {
+            let input =
+                json!({"QueueUrl": dead, "Attributes": {"RedriveAllowPolicy": allow.to_string()}});
+            sqs.ok("SetQueueAttributes", input).await;
+        };
+        let unwilling = "Dead letter target does not allow this queue as a source.";
+        allow(json!({"redrivePermission": "denyAll"})).await;
+        refused("dead", unwilling).await;
+        allow(json!({"redrivePermission": "byQueue", "sourceQueueArns": [format!("{ARN}:other")]}))
+            .await;
+        refused("dead", unwilling).await;
+        allow(json!({"redrivePermission": "byQueue", "sourceQueueArns": [format!("{ARN}:q")]}))
+            .await;
+        sqs.ok("SetQueueAttributes", set("dead")).await;
+    })
+    .await;
+}
+
 async fn bury(sqs: &Sqs, url: &str, bodies: &[&str]) {
     for body in bodies {
         sqs.send(url, body).await;
