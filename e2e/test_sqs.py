@@ -43,7 +43,7 @@ def receive_all(sqs, url, wait=0):
 
 
 def test_a_message_with_attributes_comes_back_as_sent(sqs, queue):
-    """Rows: LIM-6, OBS-12. botocore itself checks the digests."""
+    """LIM-6: messages of 1 MiB. The digests are checked by botocore too."""
     attributes = {
         "text": {"DataType": "String", "StringValue": "ü"},
         "number": {"DataType": "Number.int", "StringValue": "7"},
@@ -70,7 +70,7 @@ def test_a_message_with_attributes_comes_back_as_sent(sqs, queue):
 
 
 def test_a_long_poll_is_woken_by_a_send(kiln, sqs, queue):
-    """Rows: ESM-13 (long polling)."""
+    """Section 3.1, sqs: long polling."""
     answer = {}
 
     def poll():
@@ -89,7 +89,7 @@ def test_a_long_poll_is_woken_by_a_send(kiln, sqs, queue):
 
 
 def test_fifo_keeps_order_and_takes_repeats_once(sqs):
-    """Rows: SRC-16 (queues as sources need FIFO order per group)."""
+    """Section 3.1, sqs: FIFO queues."""
     url = sqs.create_queue(QueueName=f"{unique()}.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
     for n in range(30):
         for _ in range(2):
@@ -109,7 +109,7 @@ def test_fifo_keeps_order_and_takes_repeats_once(sqs):
 
 
 def test_dead_messages_are_moved_back_by_a_task(sqs):
-    """Rows: ASY-14 (a move task works on a dead-letter queue)."""
+    """ASY-14: dead-letter queues and move tasks."""
     dead = sqs.create_queue(QueueName=unique())["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
     arn = arn["Attributes"]["QueueArn"]
@@ -130,7 +130,7 @@ def test_dead_messages_are_moved_back_by_a_task(sqs):
 
 
 def test_the_command_line_sends_and_receives(kiln, queue):
-    """Rows: LIM-6 (the AWS CLI as client)."""
+    """Section 3.1, sqs: the AWS CLI."""
 
     def aws(*arguments):
         return kiln.aws("sqs", *arguments, "--queue-url", queue)
@@ -142,7 +142,7 @@ def test_the_command_line_sends_and_receives(kiln, queue):
 
 
 def test_the_older_protocol_works_on_the_url_of_a_queue(kiln, sqs, queue):
-    """Rows: SRC-16 (the query protocol beside JSON 1.0)."""
+    """Section 3.1, sqs: the query protocol beside JSON 1.0."""
 
     def call(**form):
         data = urllib.parse.urlencode({"Version": "2012-11-05", **form}).encode()
@@ -169,7 +169,7 @@ def test_the_older_protocol_works_on_the_url_of_a_queue(kiln, sqs, queue):
 
 
 def test_nothing_sent_is_lost_and_nothing_deleted_comes_back_after_kill_9(start_kiln):
-    """Rows: ASY-14, SRC-16 (durable queues). Sent = received + queued, over several kills."""
+    """Section 3.1, sqs: sent = received + queued, over several kills."""
     kiln = start_kiln()
     sqs = kiln.client("sqs")
     name = unique()
