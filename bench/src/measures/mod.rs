@@ -253,6 +253,23 @@ impl Language {
         Ok(candidates.into_iter().flatten().filter_map(here).collect())
     }
 
+    /// The newest Python here that has SnapStart.  [Lambda guide: 3.12 and newer]
+    pub(crate) fn restorable(server: &Path) -> Result<Option<String>> {
+        const FIRST: u32 = 12;
+        let doctor = Command::new(server).args(["doctor", "--json"]).output()?;
+        let found: Value = serde_json::from_slice(&doctor.stdout).context("kiln doctor --json")?;
+        let rows = found.get("runtimes").and_then(Value::as_array);
+        let minor = |row: &Value| -> Option<u32> {
+            row.get("path")?.as_str()?;
+            let name = row.get("runtime")?.as_str()?;
+            name.strip_prefix("python3.")?.parse().ok()
+        };
+        let newest = rows.into_iter().flatten().filter_map(minor).max();
+        Ok(newest
+            .filter(|minor| *minor >= FIRST)
+            .map(|minor| format!("python3.{minor}")))
+    }
+
     fn python() -> Option<Language> {
         let version = said(
             "python3",

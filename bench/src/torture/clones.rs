@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result};
-use serde_json::Value;
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
 
 use super::Torture;
 use super::page::Finding;
@@ -59,22 +59,81 @@ def handler(event, context):
     }
 "#;
 
+/// The same for environments that are forks of an initialised runtime: what they draw after that, and the
+/// keys that they ask for.
+const RESTORED: &[u8] = br#"
+import json, os, random, secrets, ssl, tempfile, time, urllib.request, uuid
+random.getrandbits(64), os.urandom(8), uuid.uuid1(), uuid.uuid4(), ssl.RAND_bytes(8), tempfile.gettempdir()
+next(tempfile._get_candidate_names())
+calls = 0
+def handler(event, context):
+    global calls
+    calls += 1
+    url = os.environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    token = {"Authorization": os.environ["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
+    keys = json.load(urllib.request.urlopen(urllib.request.Request(url, headers=token)))
+    return {
+        "calls": calls,
+        "time": time.time(),
+        "unique": {
+            "random": random.getrandbits(64),
+            "fresh Random": random.Random().getrandbits(64),
+            "urandom": os.urandom(8).hex(),
+            "secrets": secrets.token_hex(8),
+            "OpenSSL": ssl.RAND_bytes(8).hex(),
+            "uuid1": str(uuid.uuid1()),
+            "uuid4": str(uuid.uuid4()),
+            "temporary name": next(tempfile._get_candidate_names()) + next(tempfile._get_candidate_names()),
+            "access key": keys["AccessKeyId"],
+            "secret key": keys["SecretAccessKey"],
+            "session token": keys["Token"],
+        },
+    }
+"#;
+
+/// Longest wait for a version to be published.
+const PUBLISH_MAX: Duration = Duration::from_secs(30);
+
 pub(super) fn run(torture: &Torture) -> Result<Vec<Finding>> {
-    let until = torture.until();
-    let times = torture.times(TIMES.0, TIMES.1);
     let mut languages = Language::all(&torture.bench.binary)?.into_iter();
     let python = languages.find(|language| language.name == "Python");
     let python = python.context("no Python here")?;
+    let mut found = hunt(torture, &python.runtime, HANDLER, false)?;
+    if let Some(runtime) = Language::restorable(&torture.bench.binary)? {
+        found.extend(hunt(torture, &runtime, RESTORED, true)?);
+    }
+    Ok(found)
+}
+
+/// Makes environments one after the other and looks at what each says.
+fn hunt(
+    torture: &Torture,
+    runtime: &str,
+    handler: &[u8],
+    is_restored: bool,
+) -> Result<Vec<Finding>> {
+    let until = torture.until();
+    let times = torture.times(TIMES.0, TIMES.1);
     let kiln = &torture
         .bench
         .setup()
         .with("KILN_ENVIRONMENTS_MAX", CALLERS)
         .start()?;
-    let function = Function::new(&python.runtime, "main.handler", &[("main.py", HANDLER)])?;
+    let function = Function::new(runtime, "main.handler", &[("main.py", handler)])?;
     for at in 0..FUNCTIONS {
-        kiln.deploy(&format!("clone-{at}"), &function)?;
+        let name = format!("clone-{at}");
+        if is_restored {
+            publish(kiln, &name, &function)?;
+        } else {
+            kiln.deploy(&name, &function)?;
+        }
     }
-    let bar = &torture.progress("S10 clones", times);
+    let what = if is_restored {
+        "S10 restored"
+    } else {
+        "S10 clones"
+    };
+    let bar = &torture.progress(what, times);
     let seen = &Mutex::new(Seen::new(times));
     let (turn, made) = (&AtomicUsize::new(0), &AtomicU64::new(0));
     thread::scope(|scope| -> Result<()> {
@@ -84,7 +143,8 @@ pub(super) fn run(torture: &Torture) -> Result<Vec<Finding>> {
                     let mut client = kiln.client()?;
                     while Instant::now() < until && made.load(Ordering::Relaxed) < times {
                         let at = turn.fetch_add(1, Ordering::Relaxed) % FUNCTIONS;
-                        let (said, off) = ask(kiln, &mut client, &format!("clone-{at}"))?;
+                        let name = format!("clone-{at}");
+                        let (said, off) = ask(kiln, &mut client, &name, is_restored)?;
                         // One that was asked before says nothing new.
                         if said.get("calls").and_then(Value::as_u64) == Some(1) {
                             made.fetch_add(1, Ordering::Relaxed);
@@ -106,16 +166,46 @@ pub(super) fn run(torture: &Torture) -> Result<Vec<Finding>> {
     })?;
     bar.finish_and_clear();
     let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let note = format!("{}, {} kinds of values", python.runtime, seen.kinds());
+    let origin = if is_restored {
+        ", restored from snapshots"
+    } else {
+        ""
+    };
+    let note = format!("{runtime}{origin}, {} kinds of values", seen.kinds());
     let unique = seen.unique.clone().noted(&note);
-    let time = std::mem::replace(&mut seen.time, Finding::new("S10", "", 0));
+    let time = std::mem::replace(&mut seen.time, Finding::new("S10", "", 0)).noted(&note);
     Ok(vec![unique, time])
 }
 
+/// Deploys a function with SnapStart and waits until its first version has a snapshot.
+fn publish(kiln: &Kiln, name: &str, function: &Function) -> Result<()> {
+    let more = json!({ "SnapStart": { "ApplyOn": "PublishedVersions" } });
+    kiln.deploy_with(name, function, &more)?;
+    let mut client = kiln.client()?;
+    let path = format!("/2015-03-31/functions/{name}/versions");
+    client.succeed(&kiln.request("POST", &path, b"{}")?)?;
+    let path = format!("/2015-03-31/functions/{name}/configuration?Qualifier=1");
+    let until = Instant::now() + PUBLISH_MAX;
+    loop {
+        let answer = client.succeed(&kiln.request("GET", &path, b"")?)?;
+        let seen: Value = serde_json::from_slice(&answer.body)?;
+        let status = seen.pointer("/SnapStart/OptimizationStatus");
+        if status.is_some_and(|status| status == "On") {
+            return Ok(());
+        }
+        if Instant::now() > until {
+            bail!("{name} has no snapshot: {seen}");
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
 /// What the environment says, and how far its time is from ours.
-fn ask(kiln: &Kiln, client: &mut Client, name: &str) -> Result<(Value, f64)> {
+fn ask(kiln: &Kiln, client: &mut Client, name: &str, is_restored: bool) -> Result<(Value, f64)> {
     let now = || -> Result<f64> { Ok(SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs_f64()) };
-    let request = kiln.invocation(name, b"{}")?;
+    let version = if is_restored { "?Qualifier=1" } else { "" };
+    let path = format!("/2015-03-31/functions/{name}/invocations{version}");
+    let request = kiln.request("POST", &path, b"{}")?;
     let before = now()?;
     let answer = client.succeed(&request)?;
     let after = now()?;

@@ -28,6 +28,15 @@ pub struct Deployed {
     /// `None` until the function became active for the first time.
     pub last_update: Option<LastUpdate>,
     pub last_modified: Time,
+    pub optimization: Optimization,
+}
+
+/// Whether environments of a version are restored from a snapshot.  [Lambda API: OptimizationStatus]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Optimization {
+    On,
+    #[default]
+    Off,
 }
 
 /// [Lambda API: State]
@@ -97,6 +106,7 @@ impl Deployed {
             state: self.state.clone(),
             last_update: self.last_update,
             last_modified: self.last_modified,
+            optimization: self.optimization,
         }
     }
 
@@ -114,6 +124,14 @@ impl Deployed {
             state: State::Active,
             last_update: Some(LastUpdate::Successful),
             ..self.revised(self.revision_settled.clone())
+        }
+    }
+
+    /// The same after its init phase has run.
+    pub(crate) fn prepared(&self, optimization: Optimization) -> Deployed {
+        Deployed {
+            optimization,
+            ..self.settled()
         }
     }
 

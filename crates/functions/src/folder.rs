@@ -8,7 +8,7 @@ use model::{FunctionRef, Version};
 use store::Digest;
 
 use crate::code::Code;
-use crate::deployed::{LastUpdate, State};
+use crate::deployed::{LastUpdate, Optimization, State};
 use crate::functions::not_found;
 use crate::index::Key;
 use crate::{Change, Deployed, Error, Functions};
@@ -50,6 +50,7 @@ impl Functions {
             state: State::Active,
             last_update: Some(LastUpdate::Successful),
             last_modified: self.0.tasks.clock().now(),
+            optimization: Optimization::Off,
         });
         let mut next = (*entry).clone();
         next.running = live.clone();

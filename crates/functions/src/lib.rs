@@ -41,7 +41,7 @@ pub use concurrency::{AccountLimits, Claims, Provisioned, Resolved, Wanted};
 pub use config::{
     Config, FileSystem, ImageConfig, LogFormat, LogLevel, Logging, Package, SnapStart, Tracing, Vpc,
 };
-pub use deployed::{Deployed, Failure, LastUpdate, State};
+pub use deployed::{Deployed, Failure, LastUpdate, Optimization, State};
 pub use error::{Error, ResolveError};
 pub use functions::{Change, Details, Functions, FunctionsConfig, Usage};
 pub use layers::{

@@ -6,7 +6,7 @@ use store::{Expect, Op, Row, StoreError};
 use tasks::Time;
 
 use crate::concurrency::provisioned_of;
-use crate::deployed::{Failure, LastUpdate, State};
+use crate::deployed::{Failure, LastUpdate, Optimization, State};
 use crate::index::{Entry, Key};
 use crate::records::{
     DeployedRecord, FunctionRecord, PreparationRecord, VersionRecord, damaged, parse_digest,
@@ -138,6 +138,7 @@ impl Functions {
         let number = Published::from_number(record.number).ok_or_else(|| damaged("number"))?;
         let version = Version::Published(number);
         let preparation = record.preparation;
+        let is_optimized = matches!(preparation, Some(PreparationRecord::Optimized));
         let deployed = self
             .load_deployed(
                 key.function(),
@@ -152,10 +153,15 @@ impl Functions {
             Some(PreparationRecord::Failed { code, reason }) => {
                 Some(State::Failed(Failure { code, reason }))
             }
-            None => None,
+            Some(PreparationRecord::Optimized) | None => None,
         };
         let deployed = match state {
             Some(state) => Arc::new(deployed.in_state(state)),
+            None if is_optimized => Arc::new(Deployed {
+                last_update: deployed.last_update,
+                optimization: Optimization::On,
+                ..deployed.in_state(deployed.state.clone())
+            }),
             None => deployed,
         };
         Ok((number, deployed))
@@ -208,6 +214,7 @@ impl Functions {
             state,
             last_update: Some(LastUpdate::Successful),
             last_modified: Time::from_unix_micros(record.modified_us),
+            optimization: Optimization::Off,
         }))
     }
 }

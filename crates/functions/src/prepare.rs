@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::Version;
 use tokio::sync::mpsc;
 
-use crate::deployed::{Failure, State};
+use crate::deployed::{Failure, Optimization, State};
 use crate::index::Key;
 use crate::records::PreparationRecord;
 use crate::{Change, Deployed, Error, Functions, SnapStart};
@@ -59,7 +59,10 @@ impl Deployed {
                 code: failure.code.clone(),
                 reason: failure.reason.clone(),
             }),
-            State::Active => None,
+            State::Active => match self.optimization {
+                Optimization::On => Some(PreparationRecord::Optimized),
+                Optimization::Off => None,
+            },
         }
     }
 }
@@ -88,7 +91,7 @@ impl Functions {
     pub async fn prepared(
         &self,
         version: &Arc<Deployed>,
-        outcome: Result<(), Failure>,
+        outcome: Result<Optimization, Failure>,
     ) -> Result<(), Error> {
         let (this, version) = (self.clone(), version.clone());
         self.uncancelled(async move {
@@ -105,7 +108,7 @@ impl Functions {
                 return Ok(());
             };
             let ready = Arc::new(match outcome {
-                Ok(()) => found.settled(),
+                Ok(optimization) => found.prepared(optimization),
                 Err(failure) => found.in_state(State::Failed(failure)),
             });
             let op = this.version_op(&key, &ready)?;

@@ -54,7 +54,7 @@ pub(crate) struct ProvisionedRecord {
 pub(crate) struct VersionRecord {
     pub(crate) number: u32,
     pub(crate) version: DeployedRecord,
-    /// Of versions with SnapStart, until their init phase has run well.
+    /// Of versions with SnapStart; absent once their init phase has run well without a snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) preparation: Option<PreparationRecord>,
 }
@@ -62,7 +62,12 @@ pub(crate) struct VersionRecord {
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) enum PreparationRecord {
     Pending,
-    Failed { code: String, reason: String },
+    /// Its environments are restored.
+    Optimized,
+    Failed {
+        code: String,
+        reason: String,
+    },
 }
 
 impl Record for VersionRecord {

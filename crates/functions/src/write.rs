@@ -10,7 +10,7 @@ use tasks::Time;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::concurrency::records_of;
-use crate::deployed::{LastUpdate, State};
+use crate::deployed::{LastUpdate, Optimization, State};
 use crate::functions::not_found;
 use crate::index::{Claim, Entry, Key};
 use crate::layers::Layers;
@@ -160,6 +160,7 @@ impl Functions {
             state: shown.state.clone(),
             last_update: shown.last_update,
             last_modified: shown.last_modified,
+            optimization: Optimization::Off,
         }))
     }
 
@@ -336,6 +337,7 @@ impl Functions {
             state: former.map_or(State::Pending, |_| State::Active),
             last_update: former.map(|_| LastUpdate::InProgress),
             last_modified: tasks.clock().now(),
+            optimization: Optimization::Off,
         })
     }
 
@@ -381,6 +383,7 @@ impl Functions {
             },
             last_update: (!is_pending).then_some(LastUpdate::Successful),
             last_modified: self.0.tasks.clock().now(),
+            optimization: Optimization::Off,
         });
         entry.last_version = number;
         entry.published = Some(fingerprint(latest)?);

@@ -22,6 +22,7 @@ use crate::pool::{Live, Pool, PoolStatus, Purpose, Returned, Seats};
 use crate::prepare::Preparer;
 use crate::provisioned::{ProvisionedStatus, Provisioner, Shelves};
 use crate::scaling::Rate;
+use crate::snapshots::Snapshots;
 use crate::starter::Starter;
 use crate::streamed::StreamLimits;
 
@@ -119,6 +120,14 @@ pub enum Refused {
     /// The host cannot run the function; the message names what to install.
     #[error("{message}")]
     InvalidRuntime { message: String },
+    /// What a snapshot was to run after it was restored failed.
+    #[error("the restore failed: {detail}")]
+    NotRestored { detail: String },
+    #[error("the restore took too long")]
+    RestoreTimedOut,
+    /// A snapshot was gone and could not be made again.
+    #[error("the snapshot could not be made again: {detail}")]
+    NotRegenerated { detail: String },
     /// The platform failed.
     #[error("{detail}")]
     Internal { detail: String },
@@ -170,6 +179,7 @@ impl Invoke {
             network: config.network,
             templates: config.templates,
             endpoint_inside: config.endpoint_inside.clone(),
+            snapshots: Snapshots::default(),
         };
         let invoke = Invoke(Arc::new(Inner {
             functions: parts.functions,
@@ -243,6 +253,7 @@ impl Invoke {
     /// Stops every environment and starts none from now on. Calls that still run end as lost.
     pub async fn shutdown(&self, grace: Duration) {
         self.0.is_shut.store(true, Ordering::SeqCst);
+        self.0.starter.snapshots.clear();
         let pools =
             std::mem::take(&mut *self.0.pools.write().unwrap_or_else(PoisonError::into_inner));
         let pools = pools.into_values().chain(self.0.shelves.pools());
@@ -367,6 +378,8 @@ impl Inner {
             let old = pool.retire_idle(now, Duration::MAX, self.born_after(now));
             old.into_iter().for_each(|live| self.starter.stop(live));
         }
+        let is_current = |version: &Deployed| self.functions.is_current(version);
+        self.starter.snapshots.sweep(is_current);
         self.admission.tidy();
     }
 

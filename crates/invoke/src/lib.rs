@@ -33,6 +33,7 @@ mod provisioned;
 mod report;
 mod retry;
 mod scaling;
+mod snapshots;
 mod starter;
 mod streamed;
 mod sync;

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 use crate::admission::Gate;
 use crate::credentials::KeyGuard;
 use crate::output::EnvironmentLog;
+use crate::report::Restore;
 
 /// One environment and what the path keeps with it.
 pub(crate) struct Live {
@@ -21,6 +22,8 @@ pub(crate) struct Live {
     pub(crate) seat: Seat,
     /// The init phase that the first invocation reports; taken by it.
     pub(crate) init: Option<Duration>,
+    /// The restore that the first invocation reports; taken by it.
+    pub(crate) restore: Option<Restore>,
     pub(crate) born: Time,
     pub(crate) idle_since: Time,
     /// What its extensions are told when it is stopped.

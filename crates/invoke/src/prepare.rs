@@ -2,22 +2,19 @@
 //! [Lambda guide: SnapStart]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use functions::{Deployed, Failure, Unprepared};
+use functions::{Deployed, Failure, Optimization, Unprepared};
 use model::Exit;
-use sandbox::StartError;
+use sandbox::{InitReport, StartError};
 use tasks::{Progress, WorkError, Worker};
 
 use crate::Invoke;
 use crate::errors;
 use crate::pool::Purpose;
+use crate::snapshots::{Found, init_limit};
 use crate::starter::StartFailure;
-
-/// Shortest limit of such an init phase; the function's timeout if that is longer.
-/// [Lambda guide: runtime environment]
-const INIT_LIMIT_MIN: Duration = Duration::from_secs(130);
+use crate::sync::{init_events, lines, runtime_version, tell_init};
 
 /// Takes versions from their line. Several are prepared at a time, as many as may start at once.
 pub(crate) struct Preparer {
@@ -72,6 +69,10 @@ impl Invoke {
         if inner.is_shut() {
             return;
         }
+        let outcome = outcome.map(|is_kept| match is_kept {
+            true => Optimization::On,
+            false => Optimization::Off,
+        });
         if let Err(failure) = &outcome {
             tracing::info!(%version, code = failure.code, "init of a version failed");
         }
@@ -80,16 +81,39 @@ impl Invoke {
         }
     }
 
-    async fn try_init(&self, version: &Arc<Deployed>) -> Result<(), Failure> {
+    /// Whether there is a snapshot then.
+    async fn try_init(&self, version: &Arc<Deployed>) -> Result<bool, Failure> {
         let starter = &self.0.starter;
         let pool = self.0.new_pool(version, Purpose::OnDemand);
         let planned = starter.plan(version, pool.purpose).await;
         let planned = planned.map_err(|e| unplanned(&e))?;
-        let limit = version.config.timeout.duration().max(INIT_LIMIT_MIN);
+        let tell = |report: InitReport| {
+            let lines = lines(version, &version.function, pool.purpose);
+            let runtime = runtime_version(version, &version.function.region);
+            let now = self.0.tasks.clock().now();
+            tell_init(&planned.log, &lines, now, init_events(runtime, report));
+        };
+        match starter.snapshot(&planned).await {
+            Some(Ok(Found::Snapshot { made, .. })) => {
+                made.into_iter().for_each(tell);
+                return Ok(true);
+            }
+            Some(Ok(Found::Nothing { made: Some(report) })) => {
+                tell(report);
+                return Ok(false);
+            }
+            Some(Ok(Found::Nothing { made: None })) | None => {}
+            Some(Err(error)) => {
+                starter.abandon(&planned);
+                return Err(failed(&error));
+            }
+        }
+        let limit = init_limit(version);
         match starter.start(&planned, limit, pool.seat()).await {
             Ok(live) => {
+                tell(*live.environment.init());
                 starter.stop(live);
-                Ok(())
+                Ok(false)
             }
             Err(error) => {
                 starter.abandon(&planned);
@@ -169,6 +193,10 @@ const REASON_CHARS_MAX: usize = 1_024;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
+    const INIT_LIMIT_MIN: Duration = Duration::from_secs(130);
+
     #[test]
     fn every_end_of_an_init_phase_has_its_code() {
         let took = Duration::ZERO;

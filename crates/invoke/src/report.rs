@@ -56,19 +56,43 @@ pub(crate) struct Figures {
     pub(crate) duration: Duration,
     /// Present if this invocation paid for the init phase.
     pub(crate) init: Option<Duration>,
+    /// Present if its environment was restored for it.
+    pub(crate) restore: Option<Restore>,
     pub(crate) memory_max_mib: u32,
     pub(crate) status: Status,
+}
+
+/// How long it took to restore a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Restore {
+    pub(crate) total: Duration,
+    /// The runtime's part, with its hooks.  [Lambda guide: monitoring SnapStart]
+    pub(crate) billed: Duration,
+}
+
+impl Restore {
+    fn billed_ms(self) -> u64 {
+        up_to_ms(self.billed)
+    }
+}
+
+/// Whole milliseconds, rounded up, at least one.
+fn up_to_ms(d: Duration) -> u64 {
+    u64::try_from(d.as_micros().div_ceil(1_000))
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 impl Figures {
     /// Whole milliseconds, rounded up; the init phase is billed since August 2025.  [Lambda pricing]
     pub(crate) fn billed_ms(&self) -> u64 {
-        let total = self.duration + self.init.unwrap_or_default();
-        u64::try_from(total.as_micros().div_ceil(1_000))
-            .unwrap_or(u64::MAX)
-            .max(1)
+        let restore = self.restore.map(|r| r.billed).unwrap_or_default();
+        up_to_ms(self.duration + self.init.unwrap_or_default() + restore)
     }
 }
+
+/// The initialization type of versions that are restored.
+pub(crate) const SNAP_START: &str = "snap-start";
 
 fn ms(d: Duration) -> f64 {
     d.as_secs_f64() * 1_000.0
@@ -83,6 +107,13 @@ pub(crate) enum Event<'a> {
     InitReport {
         took: Duration,
         phase: &'static str,
+        status: Status,
+    },
+    /// As [`Event::InitStart`].
+    RestoreStart(Option<(String, String)>),
+    RestoreRuntimeDone(Status),
+    RestoreReport {
+        took: Duration,
         status: Status,
     },
     Start {
@@ -133,6 +164,21 @@ impl Lines {
             Event::InitStart(version) => version.as_ref().map(|(version, arn)| {
                 format!("INIT_START Runtime Version: {version}\tRuntime Version ARN: {arn}")
             }),
+            Event::RestoreStart(version) => version.as_ref().map(|(version, arn)| {
+                format!("RESTORE_START Runtime Version: {version}\tRuntime Version ARN: {arn}")
+            }),
+            Event::RestoreReport { took, status } => {
+                let (duration, status) = (ms(*took), status_text(*status));
+                Some(format!(
+                    "RESTORE_REPORT Restore Duration: {duration:.2} ms\t{status}"
+                ))
+            }
+            // No invocation pays for what ends in a snapshot.
+            Event::InitReport { took, status, .. }
+                if *status == Status::Success && self.initialization == SNAP_START =>
+            {
+                Some(format!("INIT_REPORT Init Duration: {:.2} ms\t", ms(*took)))
+            }
             // A success is told by the invocation that pays for it.
             Event::InitReport { status, .. } if *status == Status::Success => None,
             Event::InitReport {
@@ -152,7 +198,10 @@ impl Lines {
             }
             Event::End { request } => Some(format!("END RequestId: {request}")),
             Event::Report { request, figures } => Some(self.report(request, figures)),
-            Event::InitRuntimeDone(_) | Event::RuntimeDone { .. } | Event::Line(_) => None,
+            Event::InitRuntimeDone(_)
+            | Event::RestoreRuntimeDone(_)
+            | Event::RuntimeDone { .. }
+            | Event::Line(_) => None,
         }
     }
 
@@ -170,26 +219,52 @@ impl Lines {
         if let Some(init) = f.init {
             let _ = write!(line, "Init Duration: {:.2} ms\t", ms(init));
         }
+        if let Some(restore) = f.restore {
+            let (total, billed) = (ms(restore.total), restore.billed_ms());
+            let _ = write!(
+                line,
+                "Restore Duration: {total:.2} ms\tBilled Restore Duration: {billed} ms\t"
+            );
+        }
         line.push_str(&status_text(f.status));
         line
+    }
+
+    /// What the start of a phase tells.
+    fn begin(&self, version: Option<&(String, String)>) -> Value {
+        let mut record = json!({
+            "initializationType": self.initialization,
+            "functionName": self.function.name.as_str(),
+            "functionVersion": self.version.to_string(),
+        });
+        if let (Some((version, arn)), Some(map)) = (version, record.as_object_mut()) {
+            map.insert("runtimeVersion".to_owned(), version.as_str().into());
+            map.insert("runtimeVersionArn".to_owned(), arn.as_str().into());
+        }
+        record
     }
 
     /// The record of the event.  [Lambda guide: Telemetry API Event schema reference]
     fn record(&self, event: &Event<'_>) -> Value {
         match event {
             Event::InitStart(version) => {
-                let mut record = json!({
-                    "initializationType": self.initialization,
-                    "phase": "init",
-                    "functionName": self.function.name.as_str(),
-                    "functionVersion": self.version.to_string(),
-                });
-                if let (Some((version, arn)), Some(map)) = (version, record.as_object_mut()) {
-                    map.insert("runtimeVersion".to_owned(), version.as_str().into());
-                    map.insert("runtimeVersionArn".to_owned(), arn.as_str().into());
+                let mut record = self.begin(version.as_ref());
+                if let Some(map) = record.as_object_mut() {
+                    map.insert("phase".to_owned(), "init".into());
                 }
                 record
             }
+            Event::RestoreStart(version) => self.begin(version.as_ref()),
+            Event::RestoreRuntimeDone(status) => {
+                with_status(json!({"initializationType": self.initialization}), *status)
+            }
+            Event::RestoreReport { took, status } => with_status(
+                json!({
+                    "initializationType": self.initialization,
+                    "metrics": {"durationMs": round3(ms(*took))},
+                }),
+                *status,
+            ),
             Event::InitRuntimeDone(status) => with_status(
                 json!({"initializationType": self.initialization, "phase": "init"}),
                 *status,
@@ -232,6 +307,11 @@ impl Lines {
                 if let (Some(init), Some(map)) = (figures.init, metrics.as_object_mut()) {
                     map.insert("initDurationMs".to_owned(), round3(ms(init)).into());
                 }
+                if let (Some(restore), Some(map)) = (figures.restore, metrics.as_object_mut()) {
+                    let (total, billed) = (round3(ms(restore.total)), restore.billed_ms());
+                    map.insert("restoreDurationMs".to_owned(), total.into());
+                    map.insert("billedRestoreDurationMs".to_owned(), billed.into());
+                }
                 let record = json!({
                     "requestId": request, "functionArn": self.function.to_string(), "metrics": metrics,
                 });
@@ -266,6 +346,13 @@ fn level(event: &Event<'_>) -> (Level, &'static str) {
             (unless(*status, Level::Debug), "platform.initRuntimeDone")
         }
         Event::InitReport { status, .. } => (unless(*status, Level::Debug), "platform.initReport"),
+        Event::RestoreStart(_) => (Level::Info, "platform.restoreStart"),
+        Event::RestoreRuntimeDone(status) => {
+            (unless(*status, Level::Debug), "platform.restoreRuntimeDone")
+        }
+        Event::RestoreReport { status, .. } => {
+            (unless(*status, Level::Info), "platform.restoreReport")
+        }
         Event::Start { .. } => (Level::Info, "platform.start"),
         Event::RuntimeDone { status, .. } => {
             (unless(*status, Level::Debug), "platform.runtimeDone")
@@ -327,6 +414,7 @@ mod tests {
         Figures {
             duration: Duration::from_micros(1_230),
             init: init.map(Duration::from_micros),
+            restore: None,
             memory_max_mib: 36,
             status,
         }
@@ -386,6 +474,70 @@ mod tests {
             .unwrap(),
             "INIT_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:x"
         );
+    }
+
+    #[test]
+    fn a_restore_has_lines_and_figures_of_its_own() {
+        let l = Lines {
+            initialization: SNAP_START,
+            ..lines(false)
+        };
+        let restored = Figures {
+            restore: Some(Restore {
+                total: Duration::from_micros(463_470),
+                billed: Duration::from_micros(178_100),
+            }),
+            ..figures(None, Status::Success)
+        };
+        let version = || Some(("python:3.13.v1".to_owned(), "arn:x".to_owned()));
+        let took = Duration::from_micros(412_560);
+        let (phase, status) = ("init", Status::Success);
+        for (event, line) in [
+            (
+                Event::RestoreStart(version()),
+                "RESTORE_START Runtime Version: python:3.13.v1\tRuntime Version ARN: arn:x",
+            ),
+            (
+                Event::RestoreReport { took, status },
+                "RESTORE_REPORT Restore Duration: 412.56 ms\t",
+            ),
+            (
+                Event::RestoreReport {
+                    took,
+                    status: Status::Timeout,
+                },
+                "RESTORE_REPORT Restore Duration: 412.56 ms\tStatus: timeout",
+            ),
+            (
+                Event::InitReport {
+                    took,
+                    phase,
+                    status,
+                },
+                "INIT_REPORT Init Duration: 412.56 ms\t",
+            ),
+            (
+                Event::Report {
+                    request: "r",
+                    figures: restored,
+                },
+                "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 180 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tRestore Duration: 463.47 ms\tBilled Restore Duration: 179 ms\t",
+            ),
+        ] {
+            assert_eq!(l.line(Time::EPOCH, &event).unwrap(), line);
+        }
+        let (kind, start) = l.telemetry(&Event::RestoreStart(version())).unwrap();
+        assert_eq!(kind, "platform.restoreStart");
+        assert_eq!(start["runtimeVersion"], "python:3.13.v1");
+        assert!(start.get("phase").is_none());
+        let (_, report) = l
+            .telemetry(&Event::Report {
+                request: "r",
+                figures: restored,
+            })
+            .unwrap();
+        assert_eq!(report["metrics"]["restoreDurationMs"], 463.47);
+        assert_eq!(report["metrics"]["billedRestoreDurationMs"], 179);
     }
 
     #[test]

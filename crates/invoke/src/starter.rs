@@ -7,7 +7,8 @@ use functions::{Deployed, LogFormat};
 use model::ports::{LogSink, LogStreamRef};
 use model::{Exit, RuntimeFamily};
 use sandbox::{
-    EnvironmentSpec, Extensions, Function, Mount, Network, Sandbox, StartError, StopReason,
+    Credentials, Environment, EnvironmentSpec, Extensions, Function, Mount, Network, Sandbox,
+    Snapshot, StartError, StopReason,
 };
 use tasks::Tasks;
 
@@ -15,12 +16,18 @@ use crate::credentials::{KeyGuard, SessionKeys};
 use crate::launch::{self, Catalog, MissingRuntime};
 use crate::output::EnvironmentLog;
 use crate::pool::{Live, Purpose, Seat};
-use crate::report::Level;
+use crate::report::{Level, Restore};
+use crate::snapshots::{Found, Place, Snapshots};
 
 /// The variable that names a script to start the runtime with.  [Lambda guide: wrapper scripts]
 const EXEC_WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
 /// [spec 4.8: Runtime.InvalidEntrypoint]
 const NO_BOOTSTRAP: &str = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
+
+/// Longest restore with its hooks.  [Lambda guide: SnapStart]
+const RESTORE_LIMIT: Duration = Duration::from_secs(10);
+/// How long credentials that are asked for may be kept.
+const CREDENTIALS_LIVE: Duration = Duration::from_secs(6 * 3_600);
 
 /// Everything that a start needs; one for the server.
 pub(crate) struct Starter {
@@ -34,6 +41,7 @@ pub(crate) struct Starter {
     pub(crate) templates: bool,
     /// Kiln's own endpoint as seen from inside an environment; becomes `AWS_ENDPOINT_URL`.
     pub(crate) endpoint_inside: Option<String>,
+    pub(crate) snapshots: Snapshots,
 }
 
 /// Why there is no environment.
@@ -54,6 +62,8 @@ pub(crate) struct Planned {
     has_wrapper: bool,
     pub(crate) log: Arc<EnvironmentLog>,
     keys: Arc<KeyGuard>,
+    /// Of a version with SnapStart.
+    pub(crate) place: Option<Arc<Place>>,
 }
 
 impl Starter {
@@ -99,6 +109,9 @@ impl Starter {
             function.name.as_str(),
         );
         let keys = Arc::new(KeyGuard::new(&self.keys, keys));
+        let place = deployed
+            .is_snap_start()
+            .then(|| self.snapshots.place(deployed, self.tasks.ids()));
         let env = launch::environment(&launch::Facts {
             function,
             version: &deployed.version,
@@ -149,6 +162,7 @@ impl Starter {
             waiting: early,
             template,
             snapshot: None,
+            credentials: place.as_ref().map(|place| self.credentials(place, &keys)),
             extensions: Extensions {
                 external: deployed.layers.extensions().to_vec(),
                 function: Arc::new(Function {
@@ -169,7 +183,60 @@ impl Starter {
             has_wrapper,
             log,
             keys,
+            place,
         })
+    }
+
+    /// What the environment's function asks for instead of finding it in its variables.
+    fn credentials(&self, place: &Place, keys: &Arc<KeyGuard>) -> Arc<Credentials> {
+        let (clock, issued) = (self.tasks.clock().clone(), keys.issued.clone());
+        let content = move || {
+            // They end with the environment; clients ask again before they expire.
+            let json = serde_json::json!({
+                "AccessKeyId": issued.access_key,
+                "SecretAccessKey": issued.secret,
+                "Token": issued.token,
+                "Expiration": clock.now().after(CREDENTIALS_LIVE).iso_secs(),
+            });
+            json.to_string().into()
+        };
+        Arc::new(Credentials::new(place.token.clone(), content))
+    }
+
+    /// The snapshot that an environment may be restored from, made now if there is none. `None`: its
+    /// version has no SnapStart.
+    pub(crate) async fn snapshot(&self, planned: &Planned) -> Option<Result<Found, StartError>> {
+        let place = planned.place.as_ref()?;
+        let id = self.tasks.ids().hex(8);
+        let spec = EnvironmentSpec {
+            id,
+            ..planned.spec.clone()
+        };
+        Some(place.find(&self.sandbox, spec).await)
+    }
+
+    /// Restores a snapshot.
+    pub(crate) async fn restore(
+        &self,
+        planned: &Planned,
+        snapshot: Arc<dyn Snapshot>,
+        seat: Seat,
+    ) -> Result<Live, StartError> {
+        let spec = EnvironmentSpec {
+            init_limit: RESTORE_LIMIT,
+            id: self.tasks.ids().hex(8),
+            snapshot: Some(snapshot),
+            ..planned.spec.clone()
+        };
+        let environment = self.sandbox.start(spec).await?;
+        let report = *environment.init();
+        let mut live = self.live(planned, environment, seat);
+        live.init = None;
+        live.restore = Some(Restore {
+            total: report.setup + report.duration,
+            billed: report.duration,
+        });
+        Ok(live)
     }
 
     /// Boots and initialises; may be called again with the same plan after a failed init.
@@ -202,19 +269,24 @@ impl Starter {
             }
             other => other?,
         };
+        Ok(self.live(planned, environment, seat))
+    }
+
+    fn live(&self, planned: &Planned, environment: Box<dyn Environment>, seat: Seat) -> Live {
         let init = environment.init().duration;
         let now = self.tasks.clock().now();
-        Ok(Live {
+        Live {
             environment,
             log: planned.log.clone(),
             keys: planned.keys.clone(),
             seat,
             init: Some(init),
+            restore: None,
             born: now,
             idle_since: now,
             is_frozen: false,
             reason: StopReason::Spindown,
-        })
+        }
     }
 
     /// Gives up a plan whose environment never lived.

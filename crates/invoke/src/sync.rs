@@ -3,6 +3,7 @@
 mod call;
 mod init;
 mod lease;
+mod restore;
 mod run;
 mod trace;
 
@@ -21,6 +22,7 @@ use crate::starter::StartFailure;
 use crate::unattended::Unattended;
 
 pub(crate) use init::init_failure;
+pub(crate) use restore::{init_events, tell as tell_init, version as runtime_version};
 pub(crate) use run::{Early, lines};
 
 use lease::Leased;

@@ -15,6 +15,8 @@ pub(crate) enum Answer {
     Pong,
     /// To `/restore/next`: go on.
     Restored,
+    Credentials(Bytes),
+    NoCredentials,
     NotFound,
     WrongMethod,
     BadRequest,
@@ -31,6 +33,11 @@ impl Answer {
             Answer::Accepted => Bytes::from_static(ACCEPTED),
             Answer::Pong => text("200 OK", "pong"),
             Answer::Restored => text("200 OK", ""),
+            Answer::Credentials(content) => text("200 OK", &String::from_utf8_lossy(content)),
+            Answer::NoCredentials => text(
+                "404 Not Found",
+                "cannot get credentials for the provided token\n",
+            ),
             Answer::NotFound => text("404 Not Found", "404 page not found\n"),
             Answer::WrongMethod => text("405 Method Not Allowed", ""),
             Answer::BadRequest => text("400 Bad Request", "400 Bad Request\n"),

@@ -98,6 +98,12 @@ impl Connection<'_> {
                 };
                 self.refuse(&head, answer).await?
             }
+            Route::Credentials => {
+                let token = head.authorization.as_deref().unwrap_or_default();
+                let content = self.shared.extensions.credentials(token);
+                let answer = content.map_or(Answer::NoCredentials, Answer::Credentials);
+                self.refuse(&head, answer).await?
+            }
             Route::Ping => self.refuse(&head, Answer::Pong).await?,
             Route::Extension(what) => self.extension(*what, &head).await?,
             Route::NotFound => self.refuse(&head, Answer::NotFound).await?,

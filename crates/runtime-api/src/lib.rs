@@ -20,6 +20,7 @@
 mod answer;
 mod body;
 mod connection;
+mod credentials;
 mod extension;
 mod extension_connection;
 mod outlet;
@@ -30,6 +31,7 @@ mod state;
 mod stream;
 mod telemetry;
 
+pub use credentials::Credentials;
 pub use extension::{Events, Extension, Facts, Function, Host, Standing};
 pub use session::{InitEnd, Reply, Session, SessionHandle};
 pub use stream::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};

@@ -2,6 +2,7 @@
 
 use httparse::{EMPTY_HEADER, Status};
 
+use crate::credentials::Credentials;
 use crate::extension::GiveUp;
 use crate::quick;
 use crate::telemetry::Api;
@@ -29,6 +30,8 @@ pub(crate) struct Head {
     /// The content type is `application/vnd.aws.lambda.error.cause+json`.
     pub has_cause: bool,
     pub extension: ExtensionHead,
+    /// `Authorization`
+    pub authorization: Option<String>,
 }
 
 /// The headers of the Extensions API.
@@ -52,6 +55,7 @@ pub(crate) enum Route {
     RestoreNext,
     RestoreError,
     Ping,
+    Credentials,
     Extension(ExtensionRoute),
     NotFound,
     WrongMethod,
@@ -148,6 +152,12 @@ pub(crate) fn general(head: &[u8]) -> Result<Head, BadRequest> {
 
 fn route(method: &str, target: &str) -> Route {
     let path = target.split('?').next().unwrap_or_default();
+    if path == Credentials::PATH {
+        return match method {
+            "GET" => Route::Credentials,
+            _ => Route::WrongMethod,
+        };
+    }
     let Some(path) = path.strip_prefix("/2018-06-01") else {
         return extension(method, path);
     };
@@ -226,6 +236,7 @@ pub(crate) struct Fields {
     content_type: Option<String>,
     has_cause: bool,
     extension: ExtensionHead,
+    authorization: Option<String>,
 }
 
 impl Fields {
@@ -246,6 +257,8 @@ impl Fields {
             self.close |= value
                 .split(|b| *b == b',')
                 .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"));
+        } else if is("authorization") {
+            self.authorization = Some(String::from_utf8_lossy(value).into_owned());
         } else if is("expect") {
             self.expects_continue = value.eq_ignore_ascii_case(b"100-continue");
         } else if is("lambda-runtime-function-error-type") {
@@ -282,6 +295,7 @@ impl Fields {
             content_type: self.content_type,
             has_cause: self.has_cause,
             extension: self.extension,
+            authorization: self.authorization,
         })
     }
 

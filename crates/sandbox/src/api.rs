@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Call, Ending, EphemeralStorage, Exit, FunctionError, Memory};
-use runtime_api::{Extension, ResponseWriter};
+use runtime_api::{Credentials, Extension, ResponseWriter};
 
 use crate::extensions::{Extensions, StopReason};
 
@@ -191,6 +191,9 @@ pub struct EnvironmentSpec {
     pub template: Option<Arc<Waiting>>,
     /// The start is a fork of this one, which must have been made of an equal spec.
     pub snapshot: Option<Arc<dyn Snapshot>>,
+    /// What the Runtime API gives on request; the backend then adds
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+    pub credentials: Option<Arc<Credentials>>,
     /// What runs beside the runtime.
     pub extensions: Extensions,
     /// Longest init phase.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Death, Exit, Fault};
-use runtime_api::{Extension, Facts, Function, Host, Standing, Telemetry};
+use runtime_api::{Credentials, Extension, Facts, Function, Host, Standing, Telemetry};
 
 use crate::EnvironmentSpec;
 
@@ -75,8 +75,24 @@ pub(crate) fn facts(spec: &EnvironmentSpec, host: Option<Arc<dyn Host>>) -> Fact
         external: spec.extensions.external.clone(),
         function: spec.extensions.function.clone(),
         telemetry: spec.extensions.telemetry.clone(),
+        credentials: spec.credentials.clone(),
         host,
     }
+}
+
+/// Where the function asks for its credentials, if it does. `api`: the port of the Runtime API.
+pub(crate) fn credential_variables(spec: &EnvironmentSpec, port: u16) -> Vec<(String, String)> {
+    let Some(credentials) = &spec.credentials else {
+        return Vec::new();
+    };
+    let address = format!("http://127.0.0.1:{port}{}", Credentials::PATH);
+    vec![
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI".to_owned(), address),
+        (
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN".to_owned(),
+            credentials.token().to_owned(),
+        ),
+    ]
 }
 
 /// How an extension failed that ended like this, or that says it will.

@@ -28,7 +28,7 @@ mod sys;
 mod sys_trace;
 mod winding;
 
-pub use runtime_api::{Category, Extension, Function, Standing, Telemetry};
+pub use runtime_api::{Category, Credentials, Extension, Function, Standing, Telemetry};
 pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};
 
 pub use api::{

@@ -25,7 +25,7 @@ use tokio::net::TcpListener;
 
 use crate::debugger::Debugger;
 use crate::deliver::{Deliveries, Life, Local};
-use crate::extensions::facts;
+use crate::extensions::{credential_variables, facts};
 use crate::meter::peak_rss_mib;
 use crate::output::{Streams, pipe};
 use crate::running::{Body, Running};
@@ -151,6 +151,7 @@ fn spawn(
                 .iter()
                 .map(|(k, v)| (k, rewritten_list(v, &spec.mounts))),
         )
+        .envs(credential_variables(spec, api.port()))
         .env("AWS_LAMBDA_RUNTIME_API", api.to_string())
         // A fourth descriptor would need code between fork and exec. Nothing is read from stdin in
         // Lambda, so the framed pipe takes its place.

@@ -1,7 +1,7 @@
 //! A version of a function as the API shows it.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use functions::{Config, Deployed, LastUpdate, LogLevel, State, Vpc};
+use functions::{Config, Deployed, LastUpdate, LogLevel, Optimization, State, Vpc};
 
 use crate::api::{
     DeadLetterConfig, EnvironmentResponse, EphemeralStorage, FileSystemConfig,
@@ -124,12 +124,15 @@ fn level(level: LogLevel) -> String {
     level.as_str().to_owned()
 }
 
-/// Differs: the init phase of a version runs before the version is active, but Kiln keeps no image of it
-/// to start from. So nothing is optimized, and the answer says so.
+/// What an init phase leaves may be such that there is no snapshot: nothing is optimized then, and the
+/// answer says so.
 fn snap_start(d: &Deployed) -> SnapStartResponse {
     SnapStartResponse {
         apply_on: d.config.snap_start.as_str(),
-        optimization_status: "Off",
+        optimization_status: match d.optimization {
+            Optimization::On => "On",
+            Optimization::Off => "Off",
+        },
     }
 }
 

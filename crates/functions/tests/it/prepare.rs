@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use functions::{Deployed, Error, Failure, NewVersion, SnapStart, State};
+use functions::{Deployed, Error, Failure, NewVersion, Optimization, SnapStart, State};
 use model::FunctionRef;
 
 use crate::world::{World, function};
@@ -55,7 +55,10 @@ async fn a_version_with_snap_start_is_pending_until_its_init_phase_has_run() {
     assert!(w.functions.unprepared().is_none(), "there is one line");
     let next = line.next().await.unwrap();
     assert_eq!(next.generation, made.generation);
-    w.functions.prepared(&next, Ok(())).await.unwrap();
+    w.functions
+        .prepared(&next, Ok(Optimization::On))
+        .await
+        .unwrap();
     assert_eq!(w.state("1"), State::Active);
     let w = w.killed().await;
     assert_eq!(w.state("1"), State::Active);
@@ -82,7 +85,7 @@ async fn an_init_phase_that_a_crash_broke_off_is_run_again() -> Result<(), Error
     assert_eq!(w.state("1"), State::Pending);
     let mut line = w.functions.unprepared().unwrap();
     let next = line.next().await.unwrap();
-    w.functions.prepared(&next, Ok(())).await?;
+    w.functions.prepared(&next, Ok(Optimization::On)).await?;
     assert_eq!(w.state("1"), State::Active);
     Ok(())
 }
@@ -91,7 +94,7 @@ async fn an_init_phase_that_a_crash_broke_off_is_run_again() -> Result<(), Error
 async fn a_version_that_went_meanwhile_is_left_alone() -> Result<(), Error> {
     let (w, made) = published().await;
     w.functions.delete(&version("1")).await?;
-    w.functions.prepared(&made, Ok(())).await?;
+    w.functions.prepared(&made, Ok(Optimization::Off)).await?;
     assert!(w.functions.resolve(&version("1")).is_err());
     Ok(())
 }

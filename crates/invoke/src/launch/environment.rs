@@ -139,20 +139,27 @@ fn reserved(facts: &Facts<'_>) -> Vec<(&'static str, String)> {
         ("AWS_LAMBDA_FUNCTION_NAME", function.name.to_string()),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", config.memory.to_string()),
         ("AWS_LAMBDA_FUNCTION_VERSION", version.to_string()),
-        ("AWS_ACCESS_KEY_ID", keys.access_key.clone()),
-        ("AWS_SECRET_ACCESS_KEY", keys.secret.clone()),
-        ("AWS_SESSION_TOKEN", keys.token.clone()),
         ("LAMBDA_TASK_ROOT", "/var/task".to_owned()),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime".to_owned()),
     ];
+    let is_snap_start =
+        **version != Version::Latest && config.snap_start == SnapStart::PublishedVersions;
+    // What is prepared before it is called asks for them.  [Lambda guide: environment variables]
+    if !is_snap_start {
+        pairs.extend([
+            ("AWS_ACCESS_KEY_ID", keys.access_key.clone()),
+            ("AWS_SECRET_ACCESS_KEY", keys.secret.clone()),
+            ("AWS_SESSION_TOKEN", keys.token.clone()),
+        ]);
+    }
     let has_older_names = |r: Runtime| ["java8.al2", "java11"].contains(&r.as_str());
-    if config.runtime.is_some_and(has_older_names) {
+    if config.runtime.is_some_and(has_older_names) && !is_snap_start {
         // The names of the first SDK.
         pairs.push(("AWS_ACCESS_KEY", keys.access_key.clone()));
         pairs.push(("AWS_SECRET_KEY", keys.secret.clone()));
     }
-    // What is prepared before it is called knows no log stream.  [Lambda guide: environment variables]
-    if **version != Version::Latest && config.snap_start == SnapStart::PublishedVersions {
+    // It knows no log stream either.
+    if is_snap_start {
         pairs.push(("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start".to_owned()));
     } else {
         pairs.extend([

@@ -44,6 +44,7 @@ impl Run<'_> {
         let mut figures = Figures {
             duration: answer.duration + spent,
             init,
+            restore: live.restore.take(),
             memory_max_mib: answer.memory_max_mib.unwrap_or_default().min(memory_mib),
             status: Status::Success,
         };

@@ -82,6 +82,7 @@ impl Run<'_> {
         let figures = Figures {
             duration: took.min(limit),
             init: None,
+            restore: None,
             memory_max_mib: memory_used(&error, self.lines.memory_mib),
             status,
         };

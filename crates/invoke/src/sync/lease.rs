@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::restore::Restored;
 use super::run::Run;
-use super::{init_failure, refused, throttled};
+use super::{init_failure, refused, runtime_version, throttled};
 use crate::admission::Throttle;
 use crate::handle::Refused;
 use crate::pool::Live;
@@ -71,10 +72,12 @@ impl Run<'_> {
             .plan(&self.pool.deployed, self.pool.purpose)
             .await
             .map_err(refused)?;
+        let (planned, seat) = match self.restore(planned, seat).await? {
+            Restored::Live(live) => return Ok(Leased::Ready(live)),
+            Restored::Not(planned, seat) => (planned, seat),
+        };
         let log = &planned.log;
-        let region = &self.request.function.region;
-        let runtime = self.pool.deployed.config.runtime;
-        let version = runtime.map(|r| (r.version_label(), r.version_arn(region)));
+        let version = runtime_version(&self.pool.deployed, &self.request.function.region);
         self.push(log, Event::InitStart(version));
         match self.inner.starter.start(&planned, INIT_LIMIT, seat).await {
             Ok(live) => {

@@ -15,7 +15,7 @@ use crate::handle::{Inner, Outcome, Request};
 use crate::lineage::Lineage;
 use crate::output::EnvironmentLog;
 use crate::pool::{Live, Pool, Purpose};
-use crate::report::{Event, Figures, Level, Lines};
+use crate::report::{Event, Figures, Level, Lines, SNAP_START};
 
 /// One invocation on its way.
 pub(super) struct Run<'a> {
@@ -163,6 +163,9 @@ pub(crate) fn lines(deployed: &Deployed, function: &FunctionRef, purpose: Purpos
         function: function.clone(),
         version: deployed.version,
         memory_mib: deployed.config.memory.mib(),
-        initialization: purpose.as_str(),
+        initialization: match deployed.is_snap_start() {
+            true => SNAP_START,
+            false => purpose.as_str(),
+        },
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use super::answer::{self, Function, Reply};
 use super::request;
 use super::roster::{Extension, GiveUp, Roster, Standing};
+use crate::credentials::Credentials;
 use crate::outlet::{Delivery, Outlet};
 use crate::route::ExtensionHead;
 use crate::telemetry::{self, Api, Category, Subscriber, Telemetry};
@@ -23,6 +24,8 @@ pub struct Facts {
     pub external: Vec<String>,
     pub function: std::sync::Arc<Function>,
     pub telemetry: Telemetry,
+    /// What is asked for instead of being in the variables.
+    pub credentials: Option<Arc<Credentials>>,
     /// Delivers telemetry. Without it nobody can subscribe.
     pub host: Option<Arc<dyn Host>>,
 }
@@ -75,6 +78,11 @@ impl Default for Desk {
 }
 
 impl Desk {
+    /// What `token` opens.
+    pub(crate) fn credentials(&self, token: &str) -> Option<Bytes> {
+        self.facts.credentials.as_ref()?.of(token)
+    }
+
     pub(crate) fn new(facts: Facts) -> Desk {
         let roster = Roster::new(&facts.external);
         let state = State {

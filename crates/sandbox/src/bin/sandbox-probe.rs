@@ -266,6 +266,7 @@ async fn serve(dir: &str, pooled: bool) -> io::Result<()> {
             waiting: None,
             template: None,
             snapshot: None,
+            credentials: None,
             extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),
             output: Arc::new(Nowhere),

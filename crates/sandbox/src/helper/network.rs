@@ -27,7 +27,8 @@ pub(super) fn make(reach: Reach) -> io::Result<Vec<OwnedFd>> {
         None,
     )?;
     sys::loopback_up(socket.as_fd(), LINK_LOCAL)?;
-    let mut listeners = vec![listen(LINK_LOCAL, RUNTIME_API_PORT)?.0];
+    // Clients take credentials from the loopback address only.  [AWS SDKs: container credentials]
+    let mut listeners = vec![listen(Ipv4Addr::UNSPECIFIED, RUNTIME_API_PORT)?.0];
     if reach.kiln {
         listeners.push(listen(LINK_LOCAL, KILN_PORT)?.0);
     }

@@ -15,7 +15,7 @@ use super::backend;
 use super::body::Body;
 use super::link::{Answer, Link};
 use crate::channel::{self, ChannelError};
-use crate::extensions::{launch_error, variables as extension_variables};
+use crate::extensions::{credential_variables, launch_error, variables as extension_variables};
 use crate::helper::{
     Cgroups, FRAMED_FD, FromInit, Furnish, Keep, LINK_LOCAL, Like, Neighbours, Program,
     RUNTIME_API_PORT, Reach, SNAPSHOT_FD, ToInit, WAIT_FD,
@@ -80,7 +80,7 @@ impl Order {
         check(spec)?;
         let run = ToInit::Run {
             tmp_bytes: spec.ephemeral.bytes(),
-            program: program(&spec.argv, &spec.env, &[]),
+            program: program(&spec.argv, &spec.env, &credentials(spec)),
             neighbours: neighbours(spec)?,
         };
         // Extensions come up before the runtime does; it is an ordinary start then.
@@ -99,10 +99,11 @@ impl Order {
     /// A function whose runtime is kept once it is initialised.
     pub(super) fn snapshot(spec: &EnvironmentSpec) -> Result<Order, StartError> {
         check(spec)?;
-        let snapshot_fd = format!("_KILN_SNAPSHOT_FD={SNAPSHOT_FD}");
+        let mut more = credentials(spec);
+        more.push(format!("_KILN_SNAPSHOT_FD={SNAPSHOT_FD}"));
         let run = ToInit::Run {
             tmp_bytes: spec.ephemeral.bytes(),
-            program: program(&spec.argv, &spec.env, &[snapshot_fd]),
+            program: program(&spec.argv, &spec.env, &more),
             neighbours: None,
         };
         Order::plain(spec, &run)
@@ -184,6 +185,10 @@ fn pairs(mounts: &[Mount]) -> Vec<(PathBuf, PathBuf)> {
 
 fn variables(env: &[(String, String)]) -> impl Iterator<Item = String> {
     env.iter().map(|(name, value)| format!("{name}={value}"))
+}
+
+fn credentials(spec: &EnvironmentSpec) -> Vec<String> {
+    variables(&credential_variables(spec, RUNTIME_API_PORT)).collect()
 }
 
 fn own_variables() -> [String; 2] {

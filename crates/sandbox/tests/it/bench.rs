@@ -151,6 +151,7 @@ impl Bench {
             waiting: None,
             template: None,
             snapshot: None,
+            credentials: None,
             extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),
             output: self.lines.clone(),

@@ -29,6 +29,7 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
         waiting: None,
         template: None,
         snapshot: None,
+        credentials: None,
         extensions: Extensions::default(),
         init_limit: 10_000 * MS,
         output,

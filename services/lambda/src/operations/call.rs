@@ -172,6 +172,24 @@ pub(crate) fn refused(why: Refused, target: &Target) -> Fault {
         Refused::InvalidRuntime { message } => {
             Fault::server("InvalidRuntimeException", 502, message).capital_message()
         }
+        Refused::NotRestored { .. } => Fault::client(
+            "SnapStartException",
+            400,
+            "The afterRestore() runtime hook encountered an error. For more information, check the Amazon CloudWatch logs.",
+        )
+        .capital_message(),
+        Refused::RestoreTimedOut => Fault::client(
+            "SnapStartTimeoutException",
+            408,
+            "Lambda couldn't restore the snapshot within the timeout limit.",
+        )
+        .capital_message(),
+        Refused::NotRegenerated { .. } => Fault::client(
+            "SnapStartRegenerationFailureException",
+            400,
+            "Lambda couldn't regenerate the SnapStart snapshot for the function.",
+        )
+        .capital_message(),
         Refused::Internal { detail } => Fault::internal(detail),
     }
 }
