@@ -1,5 +1,6 @@
 //! What is measured, and the goals.
 
+mod catalogue;
 mod churn;
 mod cold;
 mod crowd;
@@ -80,6 +81,10 @@ pub(crate) const MEASURES: &[Measure] = &[
     long("neighbour", &["P19"], neighbour::run),
     long("registered", &["P12", "P13"], registered::run),
     long("crowd", &["P18"], crowd::run),
+    Measure {
+        time_max: Duration::from_secs(420),
+        ..long("catalogue", &["C1"], catalogue::run)
+    },
 ];
 
 impl Measure {
