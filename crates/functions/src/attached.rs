@@ -8,7 +8,7 @@ use tasks::Time;
 
 use crate::functions::not_found;
 use crate::index::Key;
-use crate::{Error, Functions};
+use crate::{Error, FunctionUrl, Functions};
 
 /// What is attached to `$LATEST`, a version or an alias and is no part of its configuration.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Attached {
     /// Which releases of the runtime are used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<RuntimeUpdates>,
+    /// Where HTTP requests for it come in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<FunctionUrl>,
 }
 
 impl Attached {

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use model::{Account, AliasName, FunctionName, FunctionRef, Published, Qualifier, Region};
 
 use crate::concurrency::{Book, Provisioned};
+use crate::urls::Urls;
 use crate::{Alias, Attached, Deployed, Policy};
 
 /// The functions of this process in memory: what the warm path reads.
@@ -21,6 +22,7 @@ pub(crate) struct Index {
     updating: Mutex<HashSet<Key>>,
     /// What functions claim of their accounts' concurrency.
     pub(crate) book: Book,
+    pub(crate) urls: Urls,
 }
 
 const SHARDS: usize = 32;
@@ -129,6 +131,7 @@ impl Index {
             names: RwLock::default(),
             updating: Mutex::default(),
             book: Book::default(),
+            urls: Urls::default(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Index {
         let entry = Arc::new(entry);
         let old = write(shard).insert(key.clone(), entry.clone());
         self.book.replace(key, old.as_deref(), Some(&entry));
+        self.urls.replace(key, old.as_deref(), Some(&entry));
         if old.is_none() {
             write(&self.names).insert(key.clone());
         }
@@ -153,6 +157,7 @@ impl Index {
     pub(crate) fn remove(&self, key: &Key) -> Option<Arc<Entry>> {
         let gone = write(self.shard(key)?).remove(key);
         self.book.replace(key, gone.as_deref(), None);
+        self.urls.replace(key, gone.as_deref(), None);
         write(&self.names).remove(key);
         gone
     }

@@ -31,6 +31,7 @@ mod policies;
 mod prepare;
 mod records;
 mod settle;
+mod urls;
 mod write;
 
 pub use alias::Alias;
@@ -49,4 +50,5 @@ pub use layers::{
 };
 pub use policies::{Condition, Policy, Principal, Statement};
 pub use prepare::Unprepared;
+pub use urls::{Cors, FunctionUrl, UrlAuth, UrlMode};
 pub use write::{NewCode, NewFunction, NewVersion};

@@ -79,6 +79,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "region of callers that name none",
     ),
     setting(
+        "url_domain",
+        "KILN_URL_DOMAIN",
+        "localhost",
+        "end of the hosts of function URLs: a name, or scheme and authority",
+    ),
+    setting(
         "auth",
         "KILN_AUTH",
         "parse",
@@ -272,6 +278,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) account: Account,
     pub(crate) region: Region,
+    pub(crate) url_domain: String,
     pub(crate) auth: Auth,
     pub(crate) credential: Option<(String, String)>,
     pub(crate) backend: Backend,
@@ -417,6 +424,7 @@ impl Layers {
             data: text("data")?.into(),
             account: self.parse("account", str::parse)?,
             region: self.parse("region", str::parse)?,
+            url_domain: text("url_domain")?,
             auth: self.parse("auth", |t| match t {
                 "off" => Ok(Auth::Off),
                 "parse" => Ok(Auth::Parse),

@@ -17,6 +17,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tasks::{Clock, Mono, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use wire::hosts::Peer;
 use wire::{CallInfo, Router};
 
 /// Open connections; more wait in the kernel's queue.
@@ -79,7 +80,12 @@ pub(crate) async fn serve(
             async move {
                 let room = room(bodies, weight(request.body()), &clock).await;
                 let has_room = room.is_some();
-                let request = request.map(|body| Patient::new(body, clock, has_room));
+                let (mut parts, body) = request.into_parts();
+                if router.host(&parts).is_some() {
+                    parts.extensions.insert(Peer(peer.ip().to_canonical()));
+                }
+                let body = Patient::new(body, clock, has_room);
+                let request = http::Request::from_parts(parts, body);
                 Ok::<_, Infallible>(router.handle(request, call).await)
             }
         });

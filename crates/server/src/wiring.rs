@@ -138,14 +138,17 @@ pub(crate) async fn build(
     let access = Access::new(mode, Arc::new(known))
         .default_account(config.account.as_str())
         .default_region(config.region.as_str());
+    let lambda = lambda::Deps {
+        functions: functions.clone(),
+        invoke: invoke.clone(),
+        events,
+        tasks: machine.clone(),
+        control_rates: config.control_rates,
+        url_base: lambda::UrlBase::new(&config.url_domain, endpoint.port()),
+    };
     let router = Router::new(access)
-        .with(lambda::service(lambda::Deps {
-            functions: functions.clone(),
-            invoke: invoke.clone(),
-            events,
-            tasks: machine.clone(),
-            control_rates: config.control_rates,
-        }))
+        .with_hosts(lambda::urls(&lambda))
+        .with(lambda::service(lambda))
         .with(logs::service(logs.clone()))
         .with(iam::service(iam))
         .with(sqs::service(sqs))

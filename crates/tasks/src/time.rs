@@ -77,6 +77,11 @@ impl Time {
         self.zoned().strftime("%Y/%m/%d").to_string()
     }
 
+    /// `20/Nov/2026:21:10:00 +0000`, as access logs have it.
+    pub fn access_date(self) -> String {
+        self.zoned().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string()
+    }
+
     /// `Fri, 20 Nov 2026 21:10:00 GMT`, the form of the HTTP `Date` header.
     pub fn http_date(self) -> String {
         self.zoned()
@@ -121,6 +126,7 @@ mod tests {
         assert_eq!(t.iso_millis(), "2026-11-20T21:10:00.123Z");
         assert_eq!(t.amz_date(), "20261120T211000Z");
         assert_eq!(t.log_date(), "2026/11/20");
+        assert_eq!(t.access_date(), "20/Nov/2026:21:10:00 +0000");
         assert_eq!(t.http_date(), "Fri, 20 Nov 2026 21:10:00 GMT");
     }
 

@@ -114,6 +114,15 @@ impl Access {
         self
     }
 
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    pub(crate) fn in_mode(mut self, mode: Mode) -> Access {
+        self.mode = mode;
+        self
+    }
+
     /// The region of callers without a credential scope; `us-east-1` unless set.
     #[must_use]
     pub fn default_region(mut self, region: &str) -> Access {

@@ -21,6 +21,7 @@ mod context;
 pub mod eventstream;
 mod fault;
 mod handler;
+pub mod hosts;
 mod members;
 pub mod paging;
 mod protocol;

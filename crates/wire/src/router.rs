@@ -14,6 +14,7 @@ use crate::access::{Access, Admitted, Hint, Identity};
 use crate::body::Body;
 use crate::context::{Context, Facts};
 use crate::handler::{Handler, RawRequest, RawResponse};
+use crate::hosts::{BodyFault, Hosted, Hosts};
 use crate::members::{Members, Tree};
 use crate::protocol::{self, Encoding, Protocol, Style, refusal};
 use crate::service::{Operation, Service};
@@ -39,18 +40,35 @@ pub struct CallInfo {
 pub struct Router {
     access: Access,
     services: Vec<Arc<Service>>,
+    hosts: Option<Arc<dyn Hosts>>,
 }
 
 impl Router {
     pub fn new(access: Access) -> Router {
-        let services = Vec::new();
-        Router { access, services }
+        Router {
+            access,
+            services: Vec::new(),
+            hosts: None,
+        }
     }
 
     #[must_use]
     pub fn with(mut self, service: Service) -> Router {
         self.services.push(Arc::new(service));
         self
+    }
+
+    /// Gives requests to the hosts of `hosts` to it, before any service is asked.
+    #[must_use]
+    pub fn with_hosts(mut self, hosts: Arc<dyn Hosts>) -> Router {
+        self.hosts = Some(hosts);
+        self
+    }
+
+    /// What answers a request to this host, if it is no endpoint of AWS.
+    pub fn host(&self, request: &Parts) -> Option<&Arc<dyn Hosts>> {
+        let hosts = self.hosts.as_ref()?;
+        hosts.has(host_of(request)?).then_some(hosts)
     }
 
     /// All services and operations, for `kiln internal-api`.
@@ -72,8 +90,13 @@ impl Router {
     {
         let (mut parts, body) = request.into_parts();
         let request_id = call.request_id.clone();
+        if let Some(hosts) = self.host(&parts) {
+            let hosts = hosts.clone();
+            let response = self.hosted(hosts, parts, body, call).await;
+            return finished(response, &request_id);
+        }
         let (protocol, style, answer) = self.answer(&mut parts, body, call).await;
-        let mut response = match answer {
+        let response = match answer {
             Ok(response) => response,
             Err(fault) => {
                 report(&fault, &parts, &request_id);
@@ -85,16 +108,58 @@ impl Router {
                 }
             }
         };
-        if !response.headers.contains_key(REQUEST_ID)
-            && let Ok(id) = HeaderValue::from_str(&request_id)
-        {
-            response.headers.insert(REQUEST_ID, id);
-        }
-        let mut answer = Response::new(response.body);
-        *answer.status_mut() = response.status;
-        *answer.headers_mut() = response.headers;
-        answer
+        finished(response, &request_id)
     }
+
+    async fn hosted<B>(
+        &self,
+        hosts: Arc<dyn Hosts>,
+        parts: Parts,
+        body: B,
+        call: CallInfo,
+    ) -> RawResponse
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: std::fmt::Display,
+    {
+        let body = match read::whole(body, hosts.body_bytes_max()).await {
+            Ok(body) => Ok(body),
+            Err(Overrun::TooLong { .. }) => Err(BodyFault::TooLong),
+            Err(Overrun::Broken(_)) => Err(BodyFault::Broken),
+        };
+        let access = self.access.clone();
+        let request = Hosted {
+            parts,
+            body,
+            call,
+            access,
+        };
+        hosts.answer(request).await
+    }
+}
+
+/// The host that a request is for, without its port.
+fn host_of(parts: &Parts) -> Option<&str> {
+    let authority = match parts.headers.get(http::header::HOST) {
+        Some(host) => host.to_str().ok()?,
+        None => parts.uri.authority()?.as_str(),
+    };
+    let (host, _) = authority.rsplit_once(':').unwrap_or((authority, ""));
+    Some(host)
+}
+
+/// The response with its id.
+fn finished(mut response: RawResponse, request_id: &str) -> Response<Body> {
+    if !response.headers.contains_key(REQUEST_ID)
+        && let Ok(id) = HeaderValue::from_str(request_id)
+    {
+        response.headers.insert(REQUEST_ID, id);
+    }
+    let mut answer = Response::new(response.body);
+    *answer.status_mut() = response.status;
+    *answer.headers_mut() = response.headers;
+    answer
 }
 
 /// An answer, and how a fault in it is to be written.

@@ -498,6 +498,58 @@ pub(crate) struct RuntimeManagementConfig {
     pub(crate) function_arn: String,
 }
 
+/// The requests that name a function URL.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct FunctionUrlRequest {
+    pub(crate) function_name: String,
+    pub(crate) qualifier: Option<String>,
+    pub(crate) auth_type: Option<String>,
+    pub(crate) cors: Option<CorsShape>,
+    pub(crate) invoke_mode: Option<String>,
+}
+
+/// `Cors`
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct CorsShape {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allow_credentials: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allow_headers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allow_methods: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) allow_origins: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expose_headers: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) max_age: Option<i64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct FunctionUrlConfig {
+    pub(crate) function_url: String,
+    pub(crate) function_arn: String,
+    pub(crate) auth_type: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cors: Option<CorsShape>,
+    pub(crate) creation_time: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last_modified_time: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) invoke_mode: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListFunctionUrlConfigsResponse {
+    pub(crate) function_url_configs: Vec<FunctionUrlConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_marker: Option<String>,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct PublishLayerVersionRequest {

@@ -6,7 +6,8 @@
 //! - `api`: the wire shapes. `configuration`: a version as the API shows it.
 //! - `name`, `settings`, `variables`, `runtimes`: what a request may say. `rules`, `violations`: how
 //!   AWS tells that it may not. `fault`: every other error.
-//! - `operations`: one file for each family.
+//! - `operations`: one file for each family. `urls`: functions that answer HTTP requests themselves.
+//! - `permit`: what the policy of a function says of a caller.
 //!
 //! Not here: what runs where, and what is kept.
 
@@ -17,10 +18,12 @@ mod location;
 mod name;
 mod operations;
 mod payload;
+mod permit;
 mod rates;
 mod rules;
 mod runtimes;
 mod settings;
+mod urls;
 mod variables;
 mod violations;
 
@@ -30,6 +33,7 @@ use functions::Functions;
 use http::Method;
 use invoke::{EventQueue, Invoke};
 use tasks::Tasks;
+use wire::hosts::Hosts;
 use wire::{Protocol, Service, ServiceBuilder};
 
 use crate::location::Signer;
@@ -38,8 +42,10 @@ use crate::operations::{
     permissions, provisioned, read, recursion, streaming, tags, unset, update, versions,
 };
 use crate::rates::Rates;
+pub use crate::urls::UrlBase;
 
 /// What the service is made of.
+#[derive(Clone)]
 pub struct Deps {
     pub functions: Functions,
     pub invoke: Invoke,
@@ -47,6 +53,8 @@ pub struct Deps {
     pub tasks: Tasks,
     /// Whether AWS's rates of control-plane requests are kept.
     pub control_rates: bool,
+    /// How function URLs look.
+    pub url_base: UrlBase,
 }
 
 /// What every operation gets.
@@ -56,6 +64,16 @@ pub(crate) struct Lambda {
     pub(crate) events: EventQueue,
     pub(crate) tasks: Tasks,
     pub(crate) signer: Signer,
+    pub(crate) url_base: UrlBase,
+}
+
+/// What answers at function URLs, to be put into a router.
+pub fn urls(deps: &Deps) -> Arc<dyn Hosts> {
+    Arc::new(urls::Urls {
+        functions: deps.functions.clone(),
+        invoke: deps.invoke.clone(),
+        ids: deps.tasks.ids().clone(),
+    })
 }
 
 /// Longest request that carries code: a zip of 50 MB in base64, and its settings.  [Lambda API]
@@ -72,6 +90,7 @@ pub fn service(deps: Deps) -> Service {
         invoke: deps.invoke,
         events: deps.events,
         tasks: deps.tasks,
+        url_base: deps.url_base,
     };
     let function = "/2015-03-31/functions/{FunctionName}?Qualifier";
     let builder = Service::new("lambda", Arc::new(state))
@@ -189,7 +208,7 @@ pub fn service(deps: Deps) -> Service {
         )
         .public();
     let builder = with_layers(with_permissions(with_aliases(with_concurrency(builder))));
-    with_facts(with_event_invoke(builder))
+    with_urls(with_facts(with_event_invoke(builder)))
         .rest_not_built(operations::NOT_BUILT)
         .build()
 }
@@ -408,6 +427,36 @@ fn with_layers(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
         )
 }
 
+fn with_urls(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    use operations::urls;
+    let one = "/2021-10-31/functions/{FunctionName}/url?Qualifier";
+    let all = "/2021-10-31/functions/{FunctionName}/urls?Marker&MaxItems";
+    builder
+        .rest(
+            "CreateFunctionUrlConfig",
+            Method::POST,
+            one,
+            201,
+            urls::create,
+        )
+        .rest(
+            "UpdateFunctionUrlConfig",
+            Method::PUT,
+            one,
+            200,
+            urls::update,
+        )
+        .rest("GetFunctionUrlConfig", Method::GET, one, 200, urls::get)
+        .rest(
+            "DeleteFunctionUrlConfig",
+            Method::DELETE,
+            one,
+            204,
+            urls::delete,
+        )
+        .rest("ListFunctionUrlConfigs", Method::GET, all, 200, urls::list)
+}
+
 /// What belongs to a function and is no setting of a version.
 fn with_facts(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
     let recursion = "/2024-08-31/functions/{FunctionName}/recursion-config";
@@ -432,13 +481,6 @@ fn with_facts(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
             "/2020-06-30/functions/{FunctionName}/code-signing-config",
             200,
             unset::code_signing,
-        )
-        .rest(
-            "GetFunctionUrlConfig",
-            Method::GET,
-            "/2021-10-31/functions/{FunctionName}/url?Qualifier",
-            200,
-            unset::url,
         )
         .rest(
             "GetRuntimeManagementConfig",

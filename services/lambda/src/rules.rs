@@ -241,6 +241,11 @@ pub(crate) const ALIAS: Pattern = Pattern {
     matches: |text| all(text, is_word) && !all(text, |b| b.is_ascii_digit()),
 };
 
+pub(crate) const URL_QUALIFIER: Pattern = Pattern {
+    text: r"((?!^\d+$)^[0-9a-zA-Z-_]+$)",
+    matches: ALIAS.matches,
+};
+
 pub(crate) const VERSION: Pattern = Pattern {
     text: r"(\$LATEST(\.PUBLISHED)?|[0-9]+)",
     matches: |text| text == "$LATEST" || all(text, |b| b.is_ascii_digit()),

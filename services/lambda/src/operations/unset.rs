@@ -7,8 +7,8 @@ use wire::{Context, Fault};
 
 use crate::Lambda;
 use crate::api::{FunctionRefRequest, RuntimeManagementConfig};
-use crate::fault::{self, missing};
-use crate::name::{NAMESPACED, PLAIN, Target};
+use crate::fault;
+use crate::name::{NAMESPACED, Target};
 use crate::operations::read::described;
 
 /// [Lambda API: GetFunctionCodeSigningConfig]
@@ -22,16 +22,6 @@ pub(crate) async fn code_signing(
         true => Ok(json!({})),
         false => Err(fault::not_found(&target.arn())),
     }
-}
-
-/// [Lambda API: GetFunctionUrlConfig]
-pub(crate) async fn url(
-    _lambda: Arc<Lambda>,
-    cx: Context,
-    input: FunctionRefRequest,
-) -> Result<Value, Fault> {
-    Target::read(&cx, PLAIN, &input.function_name, input.qualifier.as_deref())?;
-    Err(missing("The resource you requested does not exist."))
 }
 
 /// [Lambda API: GetRuntimeManagementConfig]

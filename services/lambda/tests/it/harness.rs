@@ -86,9 +86,12 @@ impl Api {
             events,
             tasks: tasks.clone(),
             control_rates: false,
+            url_base: lambda::UrlBase::new("localhost", 4566),
         };
+        let hosts = lambda::urls(&deps);
+        let router = Router::new(Access::off()).with_hosts(hosts);
         Api {
-            router: Router::new(Access::off()).with(lambda::service(deps)),
+            router: router.with(lambda::service(deps)),
             clock,
             tasks,
             _folder: folder,
@@ -100,10 +103,14 @@ impl Api {
         request: http::request::Builder,
         body: impl Into<Bytes>,
     ) -> Answer {
-        let request: Request<Full<Bytes>> = request
-            .header("host", "127.0.0.1:4566")
-            .body(Full::new(body.into()))
-            .unwrap();
+        let has_host = request
+            .headers_ref()
+            .is_some_and(|h| h.contains_key("host"));
+        let request = match has_host {
+            true => request,
+            false => request.header("host", "127.0.0.1:4566"),
+        };
+        let request: Request<Full<Bytes>> = request.body(Full::new(body.into())).unwrap();
         let call = CallInfo {
             request_id: REQUEST_ID.to_owned(),
             now_unix_ms: self.tasks.clock().now().unix_millis(),

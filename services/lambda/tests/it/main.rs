@@ -14,4 +14,5 @@ mod permissions;
 mod refusals;
 mod streaming;
 mod tags;
+mod urls;
 mod versions;

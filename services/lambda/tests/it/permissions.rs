@@ -157,8 +157,6 @@ async fn what_a_function_cannot_have_yet_is_none() {
     assert_eq!((signing.status, signing.json()), (200, json!({})));
     let unknown = api.get("/2020-06-30/functions/x/code-signing-config").await;
     assert_eq!(unknown.error().2, format!("Function not found: {ARN}:x"));
-    let url = api.get("/2021-10-31/functions/f/url").await;
-    assert_eq!(url.error().2, "The resource you requested does not exist.");
     let runtime = api
         .get("/2021-07-20/functions/f/runtime-management-config")
         .await
