@@ -251,9 +251,12 @@ fn refused(why: &Refused) -> RawResponse {
             tracing::error!(detail, "a request to a function URL failed");
             answer::failed()
         }
-        Refused::NotReady { .. } | Refused::Recursive | Refused::InvalidRuntime { .. } => {
-            answer::failed()
-        }
+        Refused::NotReady { .. }
+        | Refused::NotRegenerated { .. }
+        | Refused::NotRestored { .. }
+        | Refused::Recursive
+        | Refused::RestoreTimedOut
+        | Refused::InvalidRuntime { .. } => answer::failed(),
     }
 }
 
