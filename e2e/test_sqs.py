@@ -10,9 +10,12 @@ import urllib.request
 import xml.etree.ElementTree as ET
 
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
-from kiln import unique
+from kiln import REGION, unique
 
 NAMESPACE = "{http://queue.amazonaws.com/doc/2012-11-05/}"
 
@@ -133,7 +136,8 @@ def test_the_command_line_sends_and_receives(kiln, queue):
     """Section 3.1, sqs: the AWS CLI."""
 
     def aws(*arguments):
-        return kiln.aws("sqs", *arguments, "--queue-url", queue)
+        # Version 1 of the CLI has an address of its own for SQS unless it is told on the command line.
+        return kiln.aws("sqs", *arguments, "--queue-url", queue, "--endpoint-url", kiln.endpoint)
 
     sent = aws("send-message", "--message-body", "from the shell")
     got = aws("receive-message", "--wait-time-seconds", "1")["Messages"][0]
@@ -145,8 +149,12 @@ def test_the_older_protocol_works_on_the_url_of_a_queue(kiln, sqs, queue):
     """Section 3.1, sqs: the query protocol beside JSON 1.0."""
 
     def call(**form):
-        data = urllib.parse.urlencode({"Version": "2012-11-05", **form}).encode()
-        with urllib.request.urlopen(urllib.request.Request(queue, data=data)) as answer:
+        data = urllib.parse.urlencode({"Version": "2012-11-05", **form})
+        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        signed = AWSRequest("POST", queue, headers=headers, data=data)
+        SigV4Auth(Credentials(kiln.key, kiln.secret), "sqs", REGION).add_auth(signed)
+        request = urllib.request.Request(queue, data.encode(), dict(signed.headers))
+        with urllib.request.urlopen(request) as answer:
             return ET.fromstring(answer.read())
 
     call(
