@@ -98,7 +98,7 @@ pub(crate) async fn build(
 
     // 3. Embedded services.
     let iam = iam::open(&store, machine).await?;
-    let sqs = sqs::open(&store, tasks);
+    let sqs = sqs::open_waiting_by(&store, tasks, machine.clock());
     if config.auth == Auth::Strict {
         sqs.require_policies();
     }

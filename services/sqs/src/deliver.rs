@@ -52,8 +52,8 @@ impl Engine {
         ask: Ask,
         wait: Duration,
     ) -> Result<Vec<Received>, Fault> {
-        let clock = self.tasks.clock();
-        let start = clock.monotonic();
+        let (clock, waits) = (self.tasks.clock(), &self.waits);
+        let start = waits.monotonic();
         let grave = self.grave(queue).await;
         let ask = Ask {
             receives_max: grave.as_ref().map(|grave| grave.receives_max),
@@ -76,7 +76,7 @@ impl Engine {
                 stale += 1;
                 continue;
             }
-            let left = wait.saturating_sub(clock.monotonic().since(start));
+            let left = wait.saturating_sub(waits.monotonic().since(start));
             if left.is_zero() {
                 return Ok(Vec::new());
             }
@@ -84,7 +84,8 @@ impl Engine {
             let next = next_ms.map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0)));
             tokio::select! {
                 () = news => {}
-                () = clock.sleep(next.map_or(left, |next| next.min(left))) => {}
+                () = waits.sleep(left) => {}
+                () = clock.sleep(next.unwrap_or_default()), if next.is_some() => {}
             }
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use store::{Expect, Record, Row, Space, Store, StoreError, Table};
-use tasks::Tasks;
+use tasks::{Clock, Tasks};
 
 use crate::attributes::{self, Attributes};
 use crate::fault::Fault;
@@ -28,6 +28,8 @@ pub struct Engine {
     pub(crate) move_table: Table<Move>,
     known: Mutex<Cache>,
     needs_policies: AtomicBool,
+    /// How long callers wait: by the machine's clock, wherever that of messages was moved to.
+    pub(crate) waits: Clock,
 }
 
 /// Queues as they were last read. Only this process changes them.
@@ -79,7 +81,7 @@ impl Record for Queue {
 }
 
 impl Engine {
-    pub(crate) fn open(store: &Store, tasks: &Tasks) -> Engine {
+    pub(crate) fn open(store: &Store, tasks: &Tasks, waits: &Clock) -> Engine {
         let keep = Keep::new(store);
         Engine {
             queues: Table::new(store, SPACE),
@@ -90,6 +92,7 @@ impl Engine {
             keep,
             known: Mutex::default(),
             needs_policies: AtomicBool::new(false),
+            waits: waits.clone(),
         }
     }
 

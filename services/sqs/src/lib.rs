@@ -46,7 +46,18 @@ const BODY_BYTES_MAX: u64 = 7 << 20;
 /// Opens the stored state.
 #[must_use]
 pub fn open(store: &store::Store, tasks: &tasks::Tasks) -> Arc<Engine> {
-    let engine = Arc::new(Engine::open(store, tasks));
+    open_waiting_by(store, tasks, tasks.clock())
+}
+
+/// As [`open`], with a clock of its own for callers who wait: that of `tasks`, which messages live
+/// by, may be moved.
+#[must_use]
+pub fn open_waiting_by(
+    store: &store::Store,
+    tasks: &tasks::Tasks,
+    waits: &tasks::Clock,
+) -> Arc<Engine> {
+    let engine = Arc::new(Engine::open(store, tasks, waits));
     tasks.add(Housekeeper::new(engine.clone()));
     engine
 }
