@@ -80,16 +80,17 @@ impl Run<'_> {
     }
 
     pub(super) fn event(&self, limit: Duration, lineage: &Lineage) -> Call {
+        let now = self.now();
         Call {
             request: self.request.request_id.clone(),
             payload: self.request.payload.clone(),
-            deadline_unix_ms: self.now().after(limit).unix_millis(),
+            deadline_unix_ms: now.after(limit).unix_millis(),
             // Unqualified when called without qualifier, else as called.  [observed, HC-4]
             invoked_arn: self.request.function.to_string(),
             trace: trace_header(
                 self.request.trace.as_deref(),
                 lineage,
-                self.now(),
+                now,
                 self.inner.tasks.ids(),
             ),
             client_context: self.request.client_context.clone(),
@@ -106,9 +107,9 @@ impl Run<'_> {
 
     pub(super) fn finish(&self, log: &EnvironmentLog, figures: &Figures) -> Option<Vec<u8>> {
         let request = self.request.request_id.as_str();
-        let figures = *figures;
-        self.push(log, Event::End { request });
-        self.push(log, Event::Report { request, figures });
+        let (now, figures) = (self.now(), *figures);
+        log.say(now, &self.lines, &Event::End { request });
+        log.say(now, &self.lines, &Event::Report { request, figures });
         log.end()
     }
 
