@@ -102,6 +102,17 @@ def test_a_restored_environment_goes_on_where_init_ended(kiln, deploy):
 
 
 @needs_python
+def test_provisioned_concurrency_is_refused(kiln, deploy):
+    """LIFE-11, CON-14: a version is restored or provisioned, not both."""
+    function, number, _ = deploy_version(kiln, deploy, "def handler(event, context): pass\n")
+    with pytest.raises(ClientError) as refused:
+        kiln.lambda_.put_provisioned_concurrency_config(
+            FunctionName=function.name, Qualifier=number, ProvisionedConcurrentExecutions=1
+        )
+    assert code_of(refused)[:2] == ("InvalidParameterValueException", 400)
+
+
+@needs_python
 def test_hooks_run_around_the_snapshot(kiln, deploy):
     """LIFE-11: before-hooks in reverse, once; after-hooks in order, in each environment."""
     function, number, _ = deploy_version(

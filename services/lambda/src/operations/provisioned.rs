@@ -27,6 +27,13 @@ pub(crate) async fn put(
     v.range("provisionedConcurrentExecutions", asked, 1, i64::MAX);
     v.check()?;
     let (target, function) = named(&cx, &input)?;
+    // Each is the other's way to a quick start.  [Lambda guide: SnapStart; the words are ours]
+    let found = lambda.functions.resolve(&function);
+    if found.is_ok_and(|version| version.is_snap_start()) {
+        return Err(invalid_parameter(
+            "Provisioned concurrency is not supported for SnapStart enabled functions.",
+        ));
+    }
     let requested = u32::try_from(asked.unwrap_or_default()).unwrap_or(u32::MAX);
     let limits = lambda.invoke.account_limits();
     let former = lambda.functions.provisioned(&function);
