@@ -102,11 +102,14 @@ pub(crate) async fn build(
     if config.auth == Auth::Strict {
         sqs.require_policies();
     }
+    let eventbridge = events::open(&store, Arc::new(outbox.clone()), logs.clone(), tasks).await?;
+    let scheduler = scheduler::open(&store, Arc::new(outbox.clone()), tasks).await?;
 
     // Who receives what the outbox holds, by the service in the ARN.
     let registry = Registry::default()
         .with("lambda", Arc::new(EventTarget::new(&functions, &events)))
-        .with("sqs", sqs.clone());
+        .with("sqs", sqs.clone())
+        .with("events", eventbridge.clone());
     let count = {
         let events = events.clone();
         move |parcel: &Parcel, _: u32, step: &Step| {
@@ -150,6 +153,8 @@ pub(crate) async fn build(
         .with_hosts(lambda::urls(&lambda))
         .with(lambda::service(lambda))
         .with(logs::service(logs.clone()))
+        .with(events::service(eventbridge))
+        .with(scheduler::service(scheduler))
         .with(iam::service(iam))
         .with(sqs::service(sqs))
         .with(sts::service())

@@ -1,0 +1,7 @@
+//! EventBridge Scheduler through the router, on the simulated store, with an outbox that remembers.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod api;
+mod harness;
+mod ticks;
