@@ -26,7 +26,8 @@ decimal email.message email.utils enum functools gzip hashlib hmac http.client i
 itertools json logging math operator pathlib pickle platform pprint queue random re secrets select
 shutil signal socket ssl string struct subprocess tempfile textwrap threading time traceback types
 typing urllib.error urllib.parse urllib.request uuid warnings weakref zipfile zlib
-kiln_runtime.encoder kiln_runtime.handler kiln_runtime.logs kiln_runtime.output kiln_runtime.report
+kiln_runtime.encoder kiln_runtime.handler kiln_runtime.logs kiln_runtime.output kiln_runtime.rehearsal
+kiln_runtime.report
 """.split()
 
 _ORDER_BYTES_MAX = 160 * 1024
@@ -47,6 +48,8 @@ def wait(fd, own_path):
             # An interpreter built without it; functions find out for themselves.
             pass
     _show_the_functions_home()
+    loaded = {name.partition(".")[0] for name in sys.modules if name not in base}
+    loaded.difference_update(base)
     template = _Template(fd)
     gc.collect()
     gc.disable()
@@ -55,7 +58,7 @@ def wait(fd, own_path):
     while not template.take_order():
         pass
     gc.enable()
-    if _is_shadowed(base, own_path(os.environ)):
+    if _is_shadowed(loaded, own_path(os.environ)):
         _forget(base)
 
 
@@ -166,11 +169,12 @@ class _Template:
                 os._exit(1)
             os.close(_REPLY_FD)
             _draw_anew()
-            if stat.S_ISFIFO(os.fstat(_VARIABLES_FD).st_mode):
-                _take_variables(_VARIABLES_FD)
+            waits = stat.S_ISFIFO(os.fstat(_VARIABLES_FD).st_mode)
+            if waits:
+                sys.modules["kiln_runtime.rehearsal"].rehearse(_take_variables)
+            _take_variables(_VARIABLES_FD)
+            if waits:
                 os.chdir("/var/task")  # the function's, which came with its variables
-            else:
-                _take_variables(_VARIABLES_FD)
         except BaseException:
             os._exit(1)
 
@@ -278,10 +282,8 @@ def _draw_anew():
         ssl.RAND_add(os.urandom(32), 32.0)
 
 
-def _is_shadowed(base, path):
+def _is_shadowed(loaded, path):
     """Whether the function brings a module of the same name as one that is loaded already."""
-    loaded = {name.partition(".")[0] for name in sys.modules if name not in base}
-    loaded.difference_update(base)
     for folder in path:
         try:
             names = os.listdir(folder)

@@ -23,7 +23,7 @@ static PYTHON: Files = files!(
     "python": "bootstrap.py", "kiln_runtime/__init__.py", "kiln_runtime/client.py",
     "kiln_runtime/context.py", "kiln_runtime/encoder.py", "kiln_runtime/fault.py",
     "kiln_runtime/handler.py", "kiln_runtime/logs.py", "kiln_runtime/output.py",
-    "kiln_runtime/debug.py", "kiln_runtime/report.py", "kiln_runtime/result.py", "kiln_runtime/snapshot.py",
+    "kiln_runtime/debug.py", "kiln_runtime/rehearsal.py", "kiln_runtime/report.py", "kiln_runtime/result.py", "kiln_runtime/snapshot.py",
     "kiln_runtime/template.py", "snapshot_restore_py.py",
 );
 static NODE_JS: Files = files!(
