@@ -13,6 +13,7 @@ use model::{FunctionRef, RequestId, Version};
 use sandbox::{Network, Sandbox};
 use tasks::{Clock, Mono, Progress, Tasks, Time, WorkError, Worker};
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc;
 
 use crate::admission::Admission;
 use crate::credentials::SessionKeys;
@@ -267,10 +268,20 @@ impl Invoke {
         self.0.starter.sandbox.shutdown(grace).await;
     }
 
+    /// At the same time: those with extensions may take seconds each. Dropping this ends none of them.
     async fn stop_all(&self, idle: Vec<Live>) {
+        let (ended, mut all_ended) = mpsc::channel::<()>(1);
         for live in idle {
-            self.0.starter.stop_now(live).await;
+            let (end, ended) = (self.0.starter.stop_now(live), ended.clone());
+            let end = async move {
+                end.await;
+                drop(ended);
+            };
+            self.0.tasks.spawn("environment stop", end);
         }
+        drop(ended);
+        // Nothing is sent: it closes with the last of them.
+        let _ = all_ended.recv().await;
     }
 }
 
