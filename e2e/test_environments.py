@@ -1,5 +1,6 @@
 """Execution environments: reuse, parallel use, separation, the file system."""
 
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -49,6 +50,10 @@ def handler(event, context):
             "root": sorted(os.listdir("/")),
             "task": sorted(os.listdir("/var/task")),
             "tmp": os.stat("/tmp").st_mode & 0o7777,
+            "owners": {
+                path: [os.stat(path).st_uid, os.stat(path).st_gid]
+                for path in ("/var/task", "/var/task/index.py", "/opt", "/var/runtime", "/lambda-entrypoint.sh")
+            },
         }
     if do == "run":
         import subprocess
@@ -143,6 +148,13 @@ def test_the_view_is_that_of_lambda(files):
     assert place["task"] == ["index.py", "tool"]
     assert place["tmp"] == 0o1777
     assert "root" not in place["root"] and "home" not in place["root"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="files on the host are not root's")
+def test_what_the_platform_brings_belongs_to_root(files):
+    """Section 4.5: `/var/task` is owned by root."""
+    owners = files({"do": "place"}).value["owners"]
+    assert set(map(tuple, owners.values())) == {(0, 0)}, owners
 
 
 def test_programs_of_the_zip_keep_their_exec_bit(files):

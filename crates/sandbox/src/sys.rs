@@ -113,11 +113,26 @@ pub(crate) fn execve(path: &CStr, argv: &[CString], env: &[CString]) -> io::Erro
 
 /// Changes the attributes of a mount, of those below it too if `recursive`.
 pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, set: u64, recursive: bool) -> io::Result<()> {
+    change_mount(fd, set, recursive, None)
+}
+
+/// Shows a mount that is not attached yet, and those below it, with the owners of a user namespace: what
+/// belongs to the host's root belongs to that namespace's. Needs a file system that can do so.
+pub(crate) fn map_owners(fd: BorrowedFd<'_>, users: BorrowedFd<'_>) -> io::Result<()> {
+    change_mount(fd, libc::MOUNT_ATTR_IDMAP, true, Some(users))
+}
+
+fn change_mount(
+    fd: BorrowedFd<'_>,
+    set: u64,
+    recursive: bool,
+    users: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
     let attr = libc::mount_attr {
         attr_set: set,
         attr_clr: 0,
         propagation: libc::MS_PRIVATE,
-        userns_fd: 0,
+        userns_fd: users.map_or(0, |fd| u64::try_from(fd.as_raw_fd()).unwrap_or(0)),
     };
     let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
     // SAFETY: the path is an empty C string and `attr` is valid for the size given.

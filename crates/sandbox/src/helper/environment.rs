@@ -239,9 +239,10 @@ fn prepare(plan: &Plan<'_>) -> Result<(Root, Vec<OwnedFd>, Option<Keeper>), From
         kept.extend([keeper.as_fd(), tmp.as_fd()]);
     }
     sys::close_all_but(&kept).at("close what is the helper's")?;
-    if !matches!(rustix::io::read(&plan.helper, &mut [0; 1][..]), Ok(1)) {
+    let Ok((inside, house)) = channel::receive_bytes(&plan.helper) else {
         sys::exit_now(1); // the helper died
-    }
+    };
+    let inside: Vec<String> = serde_json::from_slice(&inside).unwrap_or_default();
     if let Kind::Fork { .. } = &plan.kind {
         // It was moved into its cgroup after it was cloned.
         sys::unshare(libc::CLONE_NEWCGROUP).at("make a cgroup namespace")?;
@@ -262,7 +263,9 @@ fn prepare(plan: &Plan<'_>) -> Result<(Root, Vec<OwnedFd>, Option<Keeper>), From
             None
         }
     };
-    Ok((Root::make()?, listeners, keeper))
+    let root = Root::make()?;
+    root.furnish(&inside, &house)?;
+    Ok((root, listeners, keeper))
 }
 
 /// Nobody in here may make user namespaces. Seccomp refuses it too; this holds if that fails.

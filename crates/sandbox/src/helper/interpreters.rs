@@ -199,7 +199,7 @@ impl Kept {
 
 fn start(keep: &Keep, template: &Template, now: Mono) -> io::Result<Kept> {
     let other = |failure: super::root::Failure| io::Error::from_raw_os_error(failure.errno);
-    let trees = template.own_trees(&keep.mounts).map_err(other)?;
+    let trees = template.own_trees(&keep.mounts, None).map_err(other)?;
     let (control, theirs) = channel::pair()?;
     rustix::io::ioctl_fionbio(&control, true)?;
     let Some(pid) = sys::fork()? else {

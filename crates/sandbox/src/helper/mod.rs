@@ -97,6 +97,8 @@ pub fn main_if_helper() -> Option<ExitCode> {
 /// One environment as the helper knows it.
 struct Environment {
     pidfd: OwnedFd,
+    /// Its user namespace, if files can be shown as its root's.
+    users: Option<OwnedFd>,
     /// The socket to the first process.
     control: OwnedFd,
     /// What it holds, if that is its own.
@@ -384,6 +386,7 @@ impl Helper {
         drop(plan);
         let mut environment = Environment {
             pidfd,
+            users: None,
             control,
             slot: Some(slot),
             is_nested: false,
@@ -392,17 +395,27 @@ impl Helper {
             is_stopping: false,
             remove_tries: 0,
         };
-        let ready = self
-            .identity
-            .map(pid, slot)
-            .and_then(|()| first_to_go(pid))
-            .and_then(|()| Ok(rustix::io::write(&environment.control, b"1").map(drop)?));
-        if let Err(error) = ready {
+        let ready = self.identity.map(pid, slot).and_then(|()| first_to_go(pid));
+        if ready.is_ok() && !self.identity.is_rootless() {
+            // Soon nobody can look at it any more. Without it files are nobody's.
+            let path = format!("/proc/{pid}/ns/user");
+            environment.users = std::fs::File::open(path).ok().map(OwnedFd::from);
+        }
+        let told = ready.and_then(|()| self.go(&environment.control, environment.users.as_ref()));
+        if let Err(error) = told {
             environment.kill();
             environment.reap();
             return Err(format!("hand over to {id}: {error}"));
         }
         Ok((pid, environment))
+    }
+
+    /// Lets a first process go on that waits for its users, with what the house gives to each.
+    fn go(&self, control: &OwnedFd, users: Option<&OwnedFd>) -> io::Result<()> {
+        let house = users.map_or_else(Vec::new, |users| self.template.house_trees(users));
+        let (inside, house): (Vec<_>, Vec<_>) = house.into_iter().map(Tree::into_parts).unzip();
+        let house: Vec<_> = house.iter().map(AsFd::as_fd).collect();
+        channel::send(control, &inside, &house).map_err(io::Error::other)
     }
 
     /// Brings mounts and limits into a sandbox, or word of what failed. One that is gone needs
@@ -452,7 +465,9 @@ impl Helper {
         order: &Furnish,
         offer: Option<&Offer>,
     ) -> Result<(Furniture, Vec<OwnedFd>), Failure> {
-        let trees = self.template.own_trees(&order.mounts)?;
+        let environment = self.environments.get(&order.id);
+        let users = environment.and_then(|environment| environment.users.as_ref());
+        let trees = self.template.own_trees(&order.mounts, users)?;
         let cgroups = &self.run.info;
         cgroups
             .limit_memory(&order.id, order.memory_bytes)

@@ -86,16 +86,20 @@ impl Helper {
     }
 
     fn nested(&mut self, id: String, pidfd: Option<OwnedFd>) {
-        let Some((_, control)) = self.nesting.remove(&id) else {
+        let Some((keeper, control)) = self.nesting.remove(&id) else {
             return;
         };
         let Some((pidfd, pid)) = pidfd.and_then(|fd| pid_of(&fd).map(|pid| (fd, pid))) else {
             return self.not_nested(id, "it ended at once".to_owned());
         };
-        // It waits for this byte.
-        let _ = rustix::io::write(&control, b"1");
+        // Its user namespace lies below that of its snapshot and maps the same users.
+        let keeper = self.environments.get(&keeper);
+        let users = keeper.and_then(|keeper| keeper.users.as_ref()?.try_clone().ok());
+        // If it is gone its end shows.
+        let _ = self.go(&control, users.as_ref());
         let environment = Environment {
             pidfd,
+            users,
             control,
             slot: None,
             is_nested: true,

@@ -82,7 +82,8 @@ impl Keep {
     }
 }
 
-/// Helper to the first process, after the one byte that says that the id maps are written.
+/// Helper to the first process, after the word that says that the id maps are written: a list of paths,
+/// each with a clone of a mount.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Furniture {
     /// With one clone of a mount for each path inside.

@@ -116,6 +116,16 @@ impl Tree {
         })
     }
 
+    /// What is root's on the host is root's inside, where the kernel and the file system can show it
+    /// so; elsewhere it is nobody's. The mount stays read-only, whoever owns what it shows.
+    pub(super) fn owned_in(self, users: Option<&OwnedFd>) -> Tree {
+        if let Some(users) = users {
+            // Nothing but the name of the owner depends on it.
+            let _ = sys::map_owners(self.fd.as_fd(), users.as_fd());
+        }
+        self
+    }
+
     pub(super) fn over_existing(mut self) -> Tree {
         self.is_over_existing = true;
         self

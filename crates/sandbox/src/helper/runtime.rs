@@ -213,6 +213,9 @@ fn bind_with(
     }
     at("start a session", setsid())?;
     at("set limits", confine::limits())?;
+    // Out of the way of the descriptors that the program gets.
+    let rules = rules.map(|rules| fcntl_dupfd_cloexec(rules, HIGH));
+    let rules = at("keep landlock's rules", rules.transpose())?;
     at("set descriptors", descriptors(text, framed, control))?;
     at("drop rights", confine::identity(plan.rootless))?;
     if let Some(rules) = rules {

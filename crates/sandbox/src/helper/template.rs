@@ -68,6 +68,9 @@ const ENTRYPOINT: &str = "#!/bin/sh\nexport _HANDLER=\"$1\"\nexec /var/runtime/b
 
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 
+/// Of the template's own files, those that functions look at.
+pub(super) const HOUSE: &[&str] = &["opt", "lambda-entrypoint.sh"];
+
 const DIRECTORIES: &[&str] = &[
     "dev",
     "etc",
@@ -140,15 +143,42 @@ impl Template {
     }
 
     /// Clones the mounts that are a function's own.
-    pub(super) fn own_trees(&self, mounts: &[(PathBuf, PathBuf)]) -> Result<Vec<Tree>, Failure> {
+    ///
+    /// `users`: the user namespace in which root shall own what is root's here.
+    pub(super) fn own_trees(
+        &self,
+        mounts: &[(PathBuf, PathBuf)],
+        users: Option<&OwnedFd>,
+    ) -> Result<Vec<Tree>, Failure> {
         mounts
             .iter()
             .map(|(path, inside)| {
                 let step = || format!("mount at {}", inside.display());
                 let inside = inside_of(inside).at(step())?;
                 make_place(&self.skeleton, &inside, true).at(step())?;
-                Tree::clone_of(path, inside, READ_ONLY)
+                Ok(Tree::clone_of(path, inside, READ_ONLY)?.owned_in(users))
             })
+            .collect()
+    }
+
+    /// Clones of what the template itself has where functions have files of root's: `/opt` without
+    /// layers, and the script that starts a runtime. Where they cannot be cloned the template's serve.
+    pub(super) fn house_trees(&self, users: &OwnedFd) -> Vec<Tree> {
+        let mut trees = Vec::new();
+        if move_to(self.inside.as_fd()).is_ok() {
+            let clone = |inside: &&str| {
+                let path = Path::new("/").join(inside);
+                Tree::clone_of(&path, (*inside).to_owned(), READ_ONLY).ok()
+            };
+            trees.extend(HOUSE.iter().filter_map(clone));
+        }
+        if self.leave().is_err() {
+            // Every path would mean something else from here on. The server starts another helper.
+            sys::exit_now(1);
+        }
+        trees
+            .into_iter()
+            .map(|tree| tree.owned_in(Some(users)))
             .collect()
     }
 

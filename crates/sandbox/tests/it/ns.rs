@@ -205,6 +205,28 @@ in_namespaces! {
         other.stop().await;
     }
 
+    async fn what_is_roots_outside_is_roots_inside(bench: Bench) {
+        if bench.sandbox.isolation().backend == "ns (rootless)" {
+            return; // it may not map the host's root
+        }
+        let more = tempfile::TempDir::new().unwrap();
+        std::fs::set_permissions(more.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        std::fs::write(more.path().join("file"), "content").unwrap();
+        let mut plain = bench.start().await;
+        let owners = "sh stat -c %u:%g /var/task /var/task/* /opt /lambda-entrypoint.sh | sort -u";
+        assert_eq!(told(&mut plain, owners).await, "0:0\n[0]");
+        let mut spec = bench.spec(&[]);
+        spec.mounts.push(mount(more.path(), "/opt"));
+        let mut layered = bench.sandbox.start(spec).await.unwrap();
+        assert_eq!(told(&mut layered, "sh stat -c %u:%g /opt /opt/file | sort -u").await, "0:0\n[0]");
+        for path in ["/opt/file", "/var/task/x", "/lambda-entrypoint.sh"] {
+            let said = told(&mut layered, &format!("sh echo > {path}")).await;
+            assert!(said.contains("Read-only file system"), "{path}: {said}");
+        }
+        plain.stop().await;
+        layered.stop().await;
+    }
+
     async fn many_start_at_once_and_stay_apart(bench: Bench) {
         let started = start_together(&bench, 24).await;
         let mut envs = Vec::new();
