@@ -41,6 +41,13 @@ const WORD_MAX: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// How often it looks for ended processes after something has happened, and how many times.
+const REAP_EVERY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 10_000_000,
+};
+const REAP_LOOKS: u32 = 50;
+
 /// Most environments of one snapshot.
 const NESTED_MAX: usize = 1_024;
 
@@ -120,6 +127,7 @@ impl Keeper {
         let Ok(life) = life.at("watch the runtime") else {
             return environment::reap(runtime);
         };
+        let mut looks = 0;
         loop {
             let mut fds = vec![
                 PollFd::new(&plan.helper, PollFlags::IN),
@@ -131,8 +139,13 @@ impl Keeper {
                     .iter()
                     .map(|n| PollFd::new(&n.link, PollFlags::IN)),
             );
-            match poll(&mut fds, None) {
-                Ok(_) | Err(Errno::INTR) => {}
+            // Nothing wakes it when the process between ends that a fork comes by, and its environment
+            // could not end before that is reaped.
+            let wait = (looks > 0).then_some(&REAP_EVERY);
+            match poll(&mut fds, wait) {
+                Ok(0) => looks -= 1,
+                Ok(_) => looks = REAP_LOOKS,
+                Err(Errno::INTR) => {}
                 Err(_) => sys::exit_now(1),
             }
             let ready: Vec<bool> = fds.iter().map(|fd| !fd.revents().is_empty()).collect();
