@@ -207,20 +207,75 @@ def test_hours_of_retries_pass_in_seconds(moved):
         send(fails, {"fail": True})
         record = eventually(lambda: records(moved, hears), seconds=20)[0]
     finally:
-        assert run(moved, "clock", "speed", 1)["Speed"] == 1
+        assert run(moved, "clock", "speed", 1)["speed"] == 1
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert len(attempts(moved, fails)) == 3
+
+
+def test_the_way_of_an_event_is_told_as_a_tree(moved):
+    """[ASY-19] `kiln trace`: attempts, the delivery, and the event that it became."""
+    fails, hears = pair(moved)
+    moved.lambda_.update_function_event_invoke_config(
+        FunctionName=fails.name, MaximumRetryAttempts=0
+    )
+    request = send(fails, {"fail": True})
+    heard = eventually(lambda: attempts_of(moved, request) == 3)
+    assert heard, run(moved, "trace", request)
+    (event,) = run(moved, "trace", request)["nodes"]
+    assert (event["kind"], event["id"], event["to"]) == ("event", request, fails.arn)
+    assert [step["text"] for step in event["steps"]] == [
+        "accepted",
+        "attempt: Unhandled",
+        "ended: RetriesExhausted",
+    ]
+    (delivery,) = event["next"]
+    assert (delivery["kind"], delivery["to"]) == ("delivery", hears.arn)
+    (told,) = delivery["next"]
+    assert told["to"] == hears.arn
+    assert told["steps"][-1]["text"] == "ended: Success"
+
+
+def attempts_of(server, request):
+    """How deep the tree of an event is whose leaf has ended."""
+    done = run(server, "trace", request, check=False)
+    if done.returncode != 0:
+        return 0
+    depth, nodes = 0, json.loads(done.stdout)["nodes"]
+    while nodes:
+        depth, last, nodes = depth + 1, nodes[0], nodes[0]["next"]
+    return depth if last["steps"][-1]["text"].startswith("ended") else 0
+
+
+def test_an_event_is_run_once_more_against_a_version(moved):
+    """`kiln replay`"""
+    fails, hears = pair(moved)
+    moved.lambda_.update_function_event_invoke_config(
+        FunctionName=fails.name, MaximumRetryAttempts=0
+    )
+    request = send(fails, {"fail": True, "n": 7})
+    assert eventually(lambda: records(moved, hears))
+    fails.code({"index.py": FAILS.replace('event.get("fail")', "False")})
+    version = moved.lambda_.publish_version(FunctionName=fails.name)["Version"]
+    moved.settle(f"{fails.name}:{version}")
+    again = run(moved, "replay", request, "--qualifier", version)["requestId"]
+    assert again != request
+    ended = "ended: Success"
+    ask = lambda: run(moved, "trace", again)["nodes"][0]["next"][-1]["steps"][-1]["text"] == ended
+    assert eventually(ask), run(moved, "trace", again)
+    assert attempts(moved, fails)[-1]["event"] == {"fail": True, "n": 7}
+    missing = run(moved, "replay", "no-such-id", check=False)
+    assert missing.returncode != 0 and "Nothing is known" in missing.stderr
 
 
 def test_the_time_stands_still_and_goes_on_after_a_restart(start_kiln):
     server = start_kiln(env={"KILN_MOVABLE_CLOCK": "true"})
     still = run(server, "clock", "pause")
-    assert still["Speed"] == 0
-    assert run(server, "clock", "show")["Now"] == still["Now"]
-    assert run(server, "clock", "step", "6h")["AheadSeconds"] > 21_500
+    assert still["speed"] == 0
+    assert run(server, "clock", "show")["now"] == still["now"]
+    assert run(server, "clock", "step", "6h")["aheadSeconds"] > 21_500
     time.sleep(1.5)
     server.stop()
-    assert run(server.start(), "clock", "show")["AheadSeconds"] > 21_500
+    assert run(server.start(), "clock", "show")["aheadSeconds"] > 21_500
 
 
 def test_a_server_without_it_refuses(kiln):

@@ -100,7 +100,9 @@ impl Attempts {
         let config = attached.as_ref().and_then(|a| a.event_invoke.as_ref());
         let policy = Policy::of(config);
         let request = &stored.request;
-        match verdict(end, stored.failures, stored.accepted(), now, policy) {
+        let verdict = verdict(end, stored.failures, stored.accepted(), now, policy);
+        self.write_down(&stored, function, end, &verdict);
+        match verdict {
             Verdict::Done => {
                 self.tell(&stored, function, config, Condition::Success, end, now)
                     .await?;
@@ -128,6 +130,32 @@ impl Attempts {
                     .await?;
                 Ok(Next::Done)
             }
+        }
+    }
+
+    fn write_down(
+        &self,
+        stored: &Stored,
+        function: &FunctionRef,
+        end: &Result<Outcome, Refused>,
+        verdict: &Verdict,
+    ) {
+        let to = function.to_string();
+        let subject = stored.subject(&to);
+        let outcome = match end {
+            Ok(outcome) => outcome.function_error.unwrap_or("Success").to_owned(),
+            Err(refused) => refused.to_string(),
+        };
+        let next = match verdict {
+            Verdict::Later(at) | Verdict::Again(at) => Some(*at),
+            Verdict::Done | Verdict::GiveUp(_) => None,
+        };
+        let journal = &self.events.journal;
+        journal.attempted(&subject, outcome, next);
+        match verdict {
+            Verdict::Done => journal.ended(&subject, "Success"),
+            Verdict::GiveUp(reason) => journal.ended(&subject, reason),
+            Verdict::Later(_) | Verdict::Again(_) => {}
         }
     }
 

@@ -8,7 +8,7 @@ use store::{Lane, Lanes, Store, StoreError};
 use tasks::{Ids, Tasks, Time};
 
 use crate::lineage;
-use crate::{EventCounters, Request};
+use crate::{EventCounters, Journal, Request, Subject};
 
 /// Events that were accepted and not handled yet, a lane for each function. Clones share them.
 #[derive(Clone)]
@@ -16,6 +16,7 @@ pub struct EventQueue {
     pub(crate) lanes: Lanes,
     pub(crate) tasks: Tasks,
     pub(crate) counters: EventCounters,
+    pub(crate) journal: Journal,
 }
 
 /// The stored form of an event. Older ones must stay readable.
@@ -54,6 +55,7 @@ impl EventQueue {
             lanes: Lanes::new(store, tasks, LANES),
             tasks: tasks.clone(),
             counters: EventCounters::default(),
+            journal: Journal::new(store, tasks),
         }
     }
 
@@ -62,7 +64,15 @@ impl EventQueue {
     /// # Errors
     /// Fails if it cannot be stored, or if its payload is no JSON.
     pub async fn accept(&self, request: &Request) -> Result<(), StoreError> {
-        self.accept_once(request, None).await
+        self.accept_once(request, None, None).await
+    }
+
+    /// Takes an event over that `from` caused, as the journal tells it.
+    ///
+    /// # Errors
+    /// As [`EventQueue::accept`].
+    pub async fn accept_from(&self, request: &Request, from: &str) -> Result<(), StoreError> {
+        self.accept_once(request, None, Some(from)).await
     }
 
     /// The same; a second one with the same `dedup` within minutes is taken for the first.
@@ -70,6 +80,7 @@ impl EventQueue {
         &self,
         request: &Request,
         dedup: Option<&str>,
+        from: Option<&str>,
     ) -> Result<(), StoreError> {
         let now = self.now();
         let stored = Stored::new(request, now, self.tasks.ids())?;
@@ -78,7 +89,18 @@ impl EventQueue {
         self.lanes.put(&lane, stored.encode()?, now, dedup).await?;
         self.counters
             .count(&function, |counts| counts.received += 1);
+        let to = request.function.to_string();
+        let subject = Subject {
+            from,
+            ..stored.subject(&to)
+        };
+        self.journal.accepted(&subject, stored.payload());
         Ok(())
+    }
+
+    /// What became of each event, and of what followed from it.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
     }
 
     /// What happened to events, by the ARN of their function.
@@ -117,6 +139,16 @@ impl Stored {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Stored, StoreError> {
         serde_json::from_slice(bytes).map_err(|_| damaged("does not decode"))
+    }
+
+    /// For the journal; `to` is the function with its qualifier.
+    pub(crate) fn subject<'a>(&'a self, to: &'a str) -> Subject<'a> {
+        Subject {
+            trace: self.trace.as_deref(),
+            id: &self.request,
+            to,
+            from: None,
+        }
     }
 
     pub(crate) fn payload(&self) -> &RawValue {

@@ -46,7 +46,10 @@ impl Target for EventTarget {
             return Err(refused("AccessDeniedException", message));
         }
         let once = format!("{} {}", parcel.id, request.request_id);
-        let accepted = self.events.accept_once(&request, Some(&once)).await;
+        let accepted = self
+            .events
+            .accept_once(&request, Some(&once), Some(&parcel.id))
+            .await;
         accepted.map_err(|error| Undelivered::Later {
             code: "ServiceException".to_owned(),
             message: error.to_string(),

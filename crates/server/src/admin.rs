@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use functions::Functions;
 use http::Method;
+use invoke::{Request, Tree};
+use model::FunctionRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tasks::{ClockMover, Progress, Tasks, WorkError, Worker};
@@ -15,12 +18,14 @@ use wire::{Context, Fault, Service};
 pub(crate) const NAME: &str = "kiln";
 pub(crate) const CLOCK: &str = "/_kiln/clock";
 pub(crate) const COUNTERS: &str = "/_kiln/counters";
+pub(crate) const TRACE: &str = "/_kiln/trace";
 
 /// What the operations need.
 pub(crate) struct Admin {
     /// Who may ask, where signatures are checked.
     pub(crate) operator: Option<String>,
     pub(crate) clock: Option<ClockMover>,
+    pub(crate) functions: Functions,
     pub(crate) events: invoke::EventQueue,
     pub(crate) deliveries: targets::Counters,
 }
@@ -30,6 +35,14 @@ impl Admin {
         Service::new(NAME, Arc::new(self))
             .rest("GetClock", Method::GET, CLOCK, 200, get_clock)
             .rest("MoveClock", Method::PUT, CLOCK, 200, move_clock)
+            .rest("TraceEvent", Method::GET, "/_kiln/trace/{id}", 200, trace)
+            .rest(
+                "ReplayEvent",
+                Method::POST,
+                "/_kiln/trace/{id}/replay",
+                202,
+                replay,
+            )
             .rest("GetCounters", Method::GET, COUNTERS, 200, counters)
             .build()
     }
@@ -59,7 +72,7 @@ impl Admin {
 struct Nothing {}
 
 #[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "camelCase")]
 struct ClockAnswer {
     now: String,
     /// Seconds that pass in one of the machine's.
@@ -82,7 +95,7 @@ async fn get_clock(admin: Arc<Admin>, cx: Context, _: Nothing) -> Result<ClockAn
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
+#[serde(rename_all = "camelCase")]
 struct MoveClock {
     speed: Option<u32>,
     step_seconds: Option<f64>,
@@ -133,6 +146,73 @@ async fn counters(admin: Arc<Admin>, cx: Context, _: Nothing) -> Result<Value, F
     let functions: serde_json::Map<String, Value> = functions.collect();
     let deliveries: serde_json::Map<String, Value> = deliveries.collect();
     Ok(json!({ "Functions": functions, "Deliveries": deliveries }))
+}
+
+#[derive(Deserialize)]
+struct TraceEvent {
+    id: String,
+}
+
+async fn trace(admin: Arc<Admin>, cx: Context, input: TraceEvent) -> Result<Tree, Fault> {
+    admin.admit(&cx)?;
+    let tree = admin.events.journal().trace(&input.id);
+    tree.ok_or_else(|| unknown(&input.id))
+}
+
+fn unknown(id: &str) -> Fault {
+    let text = format!("Nothing is known of {id}: it is no asynchronous event, or too long ago.");
+    Fault::client("ResourceNotFoundException", 404, text)
+}
+
+#[derive(Deserialize)]
+struct ReplayEvent {
+    id: String,
+    /// A version or an alias; without one, what the event was for.
+    qualifier: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replayed {
+    request_id: String,
+}
+
+async fn replay(admin: Arc<Admin>, cx: Context, input: ReplayEvent) -> Result<Replayed, Fault> {
+    admin.admit(&cx)?;
+    let past = admin.events.journal().past(&input.id);
+    let past = past.ok_or_else(|| unknown(&input.id))?;
+    let bad = |what: &str| Fault::client("ValidationException", 400, what.to_owned());
+    let (account, region) = (cx.account().parse(), cx.region().parse());
+    let (Ok(account), Ok(region)) = (account, region) else {
+        return Err(Fault::internal("the caller has no account"));
+    };
+    let function = FunctionRef::parse(&past.function, None, &account, &region);
+    let function = function.map_err(|_| Fault::internal("the journal names no function"))?;
+    let function = match &input.qualifier {
+        Some(text) => {
+            let qualifier = text.parse().map_err(|_| bad("that is no qualifier"))?;
+            function.with_qualifier(Some(qualifier))
+        }
+        None => function,
+    };
+    if admin.functions.resolve(&function).is_err() {
+        return Err(bad("that version or alias does not exist"));
+    }
+    let request_id = cx.request_id().to_owned();
+    let request = Request {
+        function,
+        payload: past.payload,
+        request_id: request_id
+            .parse()
+            .map_err(|_| bad("the request has no id"))?,
+        client_context: None,
+        cognito_identity: None,
+        trace: None,
+        want_log: false,
+    };
+    let accepted = admin.events.accept_from(&request, &input.id).await;
+    accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
+    Ok(Replayed { request_id })
 }
 
 /// How often is noted how far the clock was moved; after a crash it is so much behind at most.

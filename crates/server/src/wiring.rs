@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use functions::{Functions, FunctionsConfig};
-use invoke::{Catalog, EventQueue, EventTarget, Invoke, InvokeConfig, Parts, Rate, SessionKeys};
+use invoke::{
+    Catalog, EventQueue, EventTarget, Invoke, InvokeConfig, Parts, Rate, SessionKeys, Subject,
+};
 use model::ports::Parcel;
 use sandbox::{Network, Sandbox};
 use store::Store;
@@ -94,6 +96,7 @@ pub(crate) async fn build(
     // Senders get `outbox`; the deliverer is started when every receiver is there.
     let outbox = DurableOutbox::open(&store, tasks);
     let events = EventQueue::new(&store, tasks);
+    tasks.add(events.journal().worker());
     tasks.add(invoke.drain(&events, Arc::new(outbox.clone())));
 
     // 3. Embedded services.
@@ -112,7 +115,17 @@ pub(crate) async fn build(
         .with("events", eventbridge.clone());
     let count = {
         let events = events.clone();
-        move |parcel: &Parcel, _: u32, step: &Step| {
+        move |parcel: &Parcel, attempt: u32, step: &Step| {
+            let (to, from) = (parcel.to.to_string(), parcel.sender.source.to_string());
+            let subject = Subject {
+                trace: parcel.trace.as_deref(),
+                id: &parcel.id,
+                to: &to,
+                from: Some(&from),
+            };
+            events
+                .journal()
+                .delivered(&subject, attempt, step.to_string());
             if matches!(step, Step::Lost { .. }) {
                 events.not_delivered(parcel);
             }
@@ -122,6 +135,7 @@ pub(crate) async fn build(
     let admin = Admin {
         operator: config.credential.as_ref().map(|(key, _)| key.clone()),
         clock: mover,
+        functions: functions.clone(),
         events: events.clone(),
         deliveries: deliverer.counters(),
     };

@@ -1,5 +1,6 @@
 //! What becomes of a parcel after a try. Pure.
 
+use std::fmt;
 use std::time::Duration;
 
 use model::ports::{Parcel, Patience, Undelivered};
@@ -37,6 +38,17 @@ pub enum Step {
     Lost {
         why: Undelivered,
     },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Delivered => f.write_str("delivered"),
+            Step::Again { why, at } => write!(f, "{why}; again at {}", at.iso_millis()),
+            Step::DeadLettered { why } => write!(f, "{why}; sent to the dead-letter queue"),
+            Step::Lost { why } => write!(f, "{why}; lost"),
+        }
+    }
 }
 
 /// Hears what happens to parcels.

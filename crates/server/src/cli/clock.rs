@@ -38,12 +38,12 @@ pub(crate) enum ClockCommand {
 pub(crate) async fn run(command: ClockCommand) -> anyhow::Result<()> {
     let (to, change) = match command {
         ClockCommand::Show { to } => (to, None),
-        ClockCommand::Pause { to } => (to, Some(json!({ "Speed": 0 }))),
+        ClockCommand::Pause { to } => (to, Some(json!({ "speed": 0 }))),
         ClockCommand::Step { by, to } => {
             let by = duration(&by)?;
-            (to, Some(json!({ "StepSeconds": by.as_secs_f64() })))
+            (to, Some(json!({ "stepSeconds": by.as_secs_f64() })))
         }
-        ClockCommand::Speed { times, to } => (to, Some(json!({ "Speed": times }))),
+        ClockCommand::Speed { times, to } => (to, Some(json!({ "speed": times }))),
     };
     let client = to.client()?;
     let answer = match change {
@@ -61,15 +61,15 @@ pub(crate) async fn run(command: ClockCommand) -> anyhow::Result<()> {
     }
     let number = |name: &str| answer.get(name).and_then(Value::as_f64).unwrap_or_default();
     let now = answer
-        .get("Now")
+        .get("now")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    let pace = match number("Speed") {
+    let pace = match number("speed") {
         0.0 => "stands still".to_owned(),
         1.0 => "goes as usual".to_owned(),
         speed => format!("goes {speed} times as fast"),
     };
-    let ahead = number("AheadSeconds");
+    let ahead = number("aheadSeconds");
     show::line(&format!("{now}  {pace}, {ahead:.0} s ahead"));
     Ok(())
 }

@@ -14,6 +14,7 @@ mod package;
 mod project;
 mod show;
 mod template;
+mod trace;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -95,6 +96,21 @@ enum Command {
     Clock {
         #[command(subcommand)]
         command: clock::ClockCommand,
+    },
+    /// Show what became of an asynchronous event, and of what followed from it
+    Trace {
+        request_id: String,
+        #[command(flatten)]
+        to: ClientArgs,
+    },
+    /// Run an asynchronous event once more
+    Replay {
+        request_id: String,
+        /// Version or alias, instead of the one that it was for
+        #[arg(long)]
+        qualifier: Option<String>,
+        #[command(flatten)]
+        to: ClientArgs,
     },
     /// Print shell completions
     Completions { shell: clap_complete::Shell },
@@ -201,6 +217,14 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         }
         Command::Config { serve, json } => show::config(&serve.layers()?, json),
         Command::Clock { command } => client_runtime()?.block_on(clock::run(command))?,
+        Command::Trace { request_id, to } => {
+            client_runtime()?.block_on(trace::trace(&request_id, &to))?;
+        }
+        Command::Replay {
+            request_id,
+            qualifier,
+            to,
+        } => client_runtime()?.block_on(trace::replay(&request_id, qualifier, &to))?,
         Command::Completions { shell } => completions::print(shell),
         Command::InternalApi => {
             let config = Layers::defaults().config()?;
