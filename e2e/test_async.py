@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+import urllib.request
 
 import pytest
 
@@ -210,6 +211,79 @@ def test_hours_of_retries_pass_in_seconds(moved):
         assert run(moved, "clock", "speed", 1)["speed"] == 1
     assert record["requestContext"]["condition"] == "RetriesExhausted"
     assert len(attempts(moved, fails)) == 3
+
+
+def queue(server):
+    sqs = server.client("sqs")
+    url = sqs.create_queue(QueueName=unique("q"))["QueueUrl"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return url, answer["Attributes"]["QueueArn"]
+
+
+def receive(server, url):
+    """The next message, with everything that it carries."""
+
+    def ask():
+        return server.client("sqs").receive_message(
+            QueueUrl=url, MessageAttributeNames=["All"], AttributeNames=["All"]
+        ).get("Messages")
+
+    (message,) = eventually(ask) or [None]
+    return message
+
+
+def test_a_dead_letter_queue_gets_the_event_as_it_was_sent(moved):
+    """[ASY-9, ASY-11, ASY-15, ASY-18, ASY-20] Beside a destination."""
+    (dead_url, dead_arn), (url, arn) = queue(moved), queue(moved)
+    fails = moved.deploy(
+        unique("fails"), {"index.py": FAILS}, DeadLetterConfig={"TargetArn": dead_arn}
+    )
+    moved.lambda_.put_function_event_invoke_config(
+        FunctionName=fails.name,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )
+    body = '{"fail":  true, "text": "as it was"}'
+    answer = moved.lambda_.invoke(
+        FunctionName=fails.name, InvocationType="Event", Payload=body
+    )
+    request = answer["ResponseMetadata"]["RequestId"]
+    letter = receive(moved, dead_url)
+    assert letter["Body"] == body
+    assert letter["MessageAttributes"] == {
+        "RequestID": {"StringValue": request, "DataType": "String"},
+        "ErrorCode": {"StringValue": "200", "DataType": "Number"},
+        "ErrorMessage": {"StringValue": "intentional failure", "DataType": "String"},
+    }
+    told = receive(moved, url)
+    record = json.loads(told["Body"])
+    assert record["requestContext"]["requestId"] == request
+    assert record["requestContext"]["condition"] == "RetriesExhausted"
+    assert "MessageAttributes" not in told
+    assert told["Attributes"]["AWSTraceHeader"].startswith("Root=1-")
+
+
+def test_a_dead_letter_queue_that_is_gone_is_counted(moved):
+    """[ASY-13, ASY-25]"""
+    (url, arn) = queue(moved)
+    fails = moved.deploy(
+        unique("fails"), {"index.py": FAILS}, DeadLetterConfig={"TargetArn": arn}
+    )
+    moved.lambda_.put_function_event_invoke_config(
+        FunctionName=fails.name,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": arn}},
+    )
+    moved.client("sqs").delete_queue(QueueUrl=url)
+    send(fails, {"fail": True})
+
+    def counts():
+        with urllib.request.urlopen(f"{moved.endpoint}/_kiln/counters") as answer:
+            return json.load(answer)["Functions"].get(fails.arn, {})
+
+    lost = ("DeadLetterErrors", "DestinationDeliveryFailures", "AsyncEventsDropped")
+    assert eventually(lambda: [counts().get(name) for name in lost] == [1, 1, 1]), counts()
+    assert counts()["AsyncEventsReceived"] == 1
 
 
 def test_the_way_of_an_event_is_told_as_a_tree(moved):

@@ -11,11 +11,12 @@ use tasks::{Time, Worker};
 
 use crate::destination::{self, Condition, Told};
 use crate::event::{EventQueue, Stored};
+use crate::gates::Gates;
 use crate::retry::{Policy, Verdict, verdict};
 use crate::{Invoke, Outcome, Refused, Request};
 
 /// Events that run at once; one function alone gets half of them.
-const RUNNING_MAX: usize = 1_024;
+const RUNNING_MAX: usize = 256;
 /// Bytes of those.
 const RUNNING_BYTES_MAX: usize = 128 << 20;
 
@@ -23,6 +24,7 @@ struct Attempts {
     invoke: Invoke,
     events: EventQueue,
     outbox: Arc<dyn Outbox>,
+    gates: Gates,
 }
 
 impl Invoke {
@@ -32,6 +34,7 @@ impl Invoke {
             invoke: self.clone(),
             events: events.clone(),
             outbox,
+            gates: Gates::default(),
         };
         let config = LanesConfig {
             handled_max: RUNNING_MAX,
@@ -67,11 +70,16 @@ impl Attempts {
     /// Runs the function, unless it is switched off.
     async fn attempt(&self, stored: &Stored, request: Request) -> Result<Outcome, Refused> {
         let function = &request.function;
-        if let Ok(call) = self.invoke.0.functions.resolve_call(function)
-            && call.reserved == Some(0)
-        {
-            return Err(Refused::SwitchedOff);
-        }
+        let call = self.invoke.0.functions.resolve_call(function);
+        let _turn = match call.ok().and_then(|call| call.reserved) {
+            Some(0) => return Err(Refused::SwitchedOff),
+            Some(reserved) => {
+                let arn = function.unqualified_arn();
+                let clock = self.events.tasks.clock();
+                self.gates.turn(&arn, reserved, clock).await
+            }
+            None => None,
+        };
         let age = self.events.now().since(stored.accepted());
         let counters = &self.events.counters;
         counters.count(&function.unqualified_arn(), |counts| {

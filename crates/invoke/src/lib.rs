@@ -22,6 +22,7 @@ mod drain;
 mod errors;
 mod event;
 mod freezer;
+mod gates;
 mod handle;
 mod journal;
 mod launch;

@@ -11,7 +11,9 @@ use super::{Note, What};
 /// Roots that are joined: an event that a parcel without a trace brought begins another.
 const ROOTS_MAX: usize = 16;
 /// Notes of one tree; a longer one is cut.
-const NOTES_MAX: usize = 10_000;
+const NOTES_MAX: usize = 5_000;
+/// Links of one chain; what comes behind is not shown.
+const DEPTH_MAX: usize = 100;
 
 /// Everything that followed from one request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -104,38 +106,61 @@ impl Flat {
         }
     }
 
-    /// Whether `other` caused it: a parcel its event by its id, a function or a receiver its parcel by
-    /// its ARN, with or without qualifier.
-    fn is_caused_by(&self, other: &Node) -> bool {
-        let Some(from) = self.from.as_deref() else {
-            return false;
-        };
-        match self.node.kind {
-            "event" => other.id == from,
-            _ => {
-                let rest = other.to.strip_prefix(from);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
-                    && other.id != self.node.id
-            }
+    /// The node that caused it. A parcel is noted after what it brought about, so an event looks for its parcel
+    /// everywhere; a parcel comes from the newest earlier event or parcel of its sender's ARN, with or
+    /// without qualifier.
+    fn cause(&self, at: usize, flat: &[Flat]) -> Option<usize> {
+        let from = self.from.as_deref()?;
+        if self.node.kind == "event" {
+            return flat
+                .iter()
+                .rposition(|other| other.node.id == from && other.node.id != self.node.id);
         }
+        let earlier = flat.get(..at)?;
+        earlier.iter().rposition(|other| {
+            let rest = other.node.to.strip_prefix(from);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+                && other.from.as_deref() != Some(&self.node.id)
+        })
     }
 }
 
-/// Hangs every node below the newest earlier one that caused it.
-fn joined(mut flat: Vec<Flat>) -> Tree {
-    let mut tree = Tree { nodes: Vec::new() };
-    // From the end: what is taken out has all of its own already.
-    while let Some(last) = flat.pop() {
-        let cause = flat
-            .iter_mut()
-            .rev()
-            .find(|other| last.is_caused_by(&other.node));
-        match cause {
-            Some(cause) => cause.node.next.insert(0, last.node),
-            None => tree.nodes.insert(0, last.node),
-        }
+/// Hangs every node below the one that caused it.
+fn joined(flat: Vec<Flat>) -> Tree {
+    let causes: Vec<Option<usize>> = flat
+        .iter()
+        .enumerate()
+        .map(|(at, one)| one.cause(at, &flat))
+        .collect();
+    let mut nodes: Vec<Option<Node>> = flat.into_iter().map(|one| Some(one.node)).collect();
+    let beginnings = (0..nodes.len()).filter(|at| causes.get(*at) == Some(&None));
+    let beginnings: Vec<usize> = beginnings.collect();
+    let grown = beginnings
+        .into_iter()
+        .filter_map(|at| taken(at, &causes, &mut nodes, 0));
+    Tree {
+        nodes: grown.collect(),
     }
-    tree
+}
+
+/// Takes a node out, with all that it caused.
+fn taken(
+    at: usize,
+    causes: &[Option<usize>],
+    nodes: &mut [Option<Node>],
+    depth: usize,
+) -> Option<Node> {
+    let mut node = nodes.get_mut(at)?.take()?;
+    if depth < DEPTH_MAX {
+        let caused = causes.iter().enumerate();
+        let caused = caused.filter(|(_, cause)| **cause == Some(at));
+        let caused: Vec<usize> = caused.map(|(child, _)| child).collect();
+        let next = caused
+            .into_iter()
+            .filter_map(|child| taken(child, causes, nodes, depth + 1));
+        node.next = next.collect();
+    }
+    Some(node)
 }
 
 fn step(note: &Note) -> Step {
@@ -204,9 +229,9 @@ mod tests {
                 },
             ),
             note("r", "p1", "topic", Some("f"), delivered()),
+            note("r", "e2", "g", Some("p2"), accepted()),
             note("r", "p2", "g", Some("topic"), delivered()),
             note("r", "p3", "queue", Some("topic"), delivered()),
-            note("r", "e2", "g", Some("p2"), accepted()),
         ];
         for id in ["e1", "p2", "e2"] {
             let tree = grow(&notes, id).unwrap();
