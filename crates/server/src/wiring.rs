@@ -108,9 +108,21 @@ pub(crate) async fn build(
     let eventbridge = events::open(&store, Arc::new(outbox.clone()), logs.clone(), tasks).await?;
     let scheduler = scheduler::open(&store, Arc::new(outbox.clone()), tasks).await?;
 
+    let sns = sns::open(
+        &store,
+        tasks,
+        Arc::new(outbox.clone()),
+        Arc::new(sns::NoWeb),
+        sns::Settings {
+            base: format!("http://{endpoint}"),
+        },
+    )
+    .await?;
+
     // Who receives what the outbox holds, by the service in the ARN.
     let registry = Registry::default()
         .with("lambda", Arc::new(EventTarget::new(&functions, &events)))
+        .with("sns", Arc::new(sns::TopicTarget::new(&sns)))
         .with("sqs", sqs.clone())
         .with("events", eventbridge.clone());
     let count = {
@@ -170,6 +182,7 @@ pub(crate) async fn build(
         .with(events::service(eventbridge))
         .with(scheduler::service(scheduler))
         .with(iam::service(iam))
+        .with(sns::service(sns))
         .with(sqs::service(sqs))
         .with(sts::service())
         .with(admin.service());

@@ -211,7 +211,13 @@ impl Router {
         B::Error: std::fmt::Display,
     {
         let protocol = find::form_protocol(&self.services, scope);
-        let mut admitted = match self.admit(parts, None, protocol, &call) {
+        // A link that somebody follows bears no signature; what it may do, its operation checks.
+        let is_public = find::is_public_link(&self.services, parts);
+        let admitted = match is_public {
+            true => Ok(self.access.anybody(parts)),
+            false => self.admit(parts, None, protocol, &call),
+        };
+        let mut admitted = match admitted {
             Ok(admitted) => admitted,
             Err(fault) => {
                 read::discard(body).await;
@@ -227,7 +233,14 @@ impl Router {
         let found = settled.and_then(|form| {
             let tree = find::form_members(parts, &form)?;
             let target = find::action(&self.services, &tree, scope)?;
-            Ok((tree, target))
+            match is_public && !target.operation.is_public {
+                true => Err(Fault::client(
+                    "MissingAuthenticationToken",
+                    403,
+                    "Request is missing Authentication Token",
+                )),
+                false => Ok((tree, target)),
+            }
         });
         let (tree, target) = match found {
             Ok(found) => found,
@@ -235,7 +248,9 @@ impl Router {
         };
         let (protocol, style) = (target.protocol, target.service.style);
         // The service is known only now: a signature made for another one is not good here.
-        if let Err(fault) = self.admit(parts, Some(target.service.name), protocol, &call) {
+        if !is_public
+            && let Err(fault) = self.admit(parts, Some(target.service.name), protocol, &call)
+        {
             return (protocol, style, Err(fault));
         }
         let context = context(admitted.identity, parts, call, target.operation.name);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::Method;
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::request::Parts;
 use serde_json::{Map, Value};
 
@@ -111,6 +111,23 @@ fn has_type(parts: &Parts, wanted: &str) -> bool {
         .and_then(|v| v.to_str().ok());
     let value = value.and_then(|v| v.split(';').next()).unwrap_or_default();
     value.trim().eq_ignore_ascii_case(wanted)
+}
+
+/// Whether the request is a link to a public operation: a GET without signature whose query names it.
+pub(super) fn is_public_link(services: &[Arc<Service>], parts: &Parts) -> bool {
+    if parts.method != Method::GET || parts.headers.contains_key(AUTHORIZATION) {
+        return false;
+    }
+    let query = Query::parse(parts.uri.query());
+    let Some(action) = query.get("Action") else {
+        return false;
+    };
+    let mut speakers = services.iter().filter(|s| s.query().is_some());
+    speakers.any(|service| {
+        let index = service.by_name.get(action);
+        let operation = index.and_then(|index| service.operations.get(*index));
+        operation.is_some_and(|operation| operation.is_public)
+    })
 }
 
 /// How a form's faults are written before its operation is known.

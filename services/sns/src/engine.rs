@@ -1,0 +1,272 @@
+use std::sync::Arc;
+
+use model::ports::Outbox;
+use store::{Expect, Op, Row, Space, Store, StoreError, Table};
+use tasks::{Clock, Ids, Tasks};
+
+use crate::fault::Fault;
+use crate::names::{SubscriptionRef, TopicRef};
+use crate::record::{Published, SigningKey, Subscription, Topic};
+use crate::sequence::Sequence;
+use crate::signing::{self, Signer};
+use crate::web::Web;
+
+const SPACE: Space = Space("sns");
+
+/// How often a change is tried again that another writer overtook.
+const ATTEMPTS_MAX: usize = 16;
+
+/// Subscriptions of one topic. Differs: AWS allows 12.5 million.
+pub(crate) const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// Operations in one transaction of the store.
+const TXN_MAX: usize = 100;
+
+/// What SNS is told of the server around it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where receivers reach this server: `http://127.0.0.1:4566`.
+    pub base: String,
+}
+
+/// The stored topics and subscriptions of all accounts.
+pub struct Engine {
+    pub(crate) topics: Table<Topic>,
+    pub(crate) subscriptions: Table<Subscription>,
+    pub(crate) published: Table<Published>,
+    pub(crate) signer: Signer,
+    pub(crate) sequence: Sequence,
+    pub(crate) outbox: Arc<dyn Outbox>,
+    pub(crate) web: Arc<dyn Web>,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) ids: Ids,
+}
+
+/// SNS could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    Key(String),
+}
+
+impl From<signing::BadKey> for OpenError {
+    fn from(error: signing::BadKey) -> OpenError {
+        OpenError::Key(error.to_string())
+    }
+}
+
+impl Engine {
+    /// Opens the tables; makes the signing key if there is none yet.
+    ///
+    /// # Errors
+    /// Fails if the store does, or if the key cannot be made or read.
+    pub async fn open(
+        store: &Store,
+        tasks: &Tasks,
+        outbox: Arc<dyn Outbox>,
+        web: Arc<dyn Web>,
+        settings: Settings,
+    ) -> Result<Engine, OpenError> {
+        let key = signing_key(&Table::new(store, SPACE), tasks).await?;
+        Ok(Engine {
+            topics: Table::new(store, SPACE),
+            subscriptions: Table::new(store, SPACE),
+            published: Table::new(store, SPACE),
+            signer: Signer::new(key)?,
+            sequence: Sequence::default(),
+            outbox,
+            web,
+            settings,
+            clock: tasks.clock().clone(),
+            ids: tasks.ids().clone(),
+        })
+    }
+
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> i64 {
+        self.clock.now().unix_millis()
+    }
+
+    pub(crate) async fn topic(&self, at: &TopicRef) -> Result<Topic, Fault> {
+        Ok(self.topic_row(at).await?.value)
+    }
+
+    async fn topic_row(&self, at: &TopicRef) -> Result<Row<Topic>, Fault> {
+        self.topics
+            .get(&parts(at))
+            .await?
+            .ok_or_else(Fault::no_topic)
+    }
+
+    pub(crate) async fn find_topic(&self, at: &TopicRef) -> Result<Option<Topic>, Fault> {
+        Ok(self.topics.get(&parts(at)).await?.map(|row| row.value))
+    }
+
+    /// Writes a new topic; `false` if there is one of that name.
+    pub(crate) async fn insert_topic(&self, at: &TopicRef, topic: &Topic) -> Result<bool, Fault> {
+        match self.topics.put(&parts(at), topic, Expect::Absent).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::Conflict(_)) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// Reads the topic, lets `edit` change it and writes it back, again if another writer was faster.
+    pub(crate) async fn change_topic(
+        &self,
+        at: &TopicRef,
+        edit: impl Fn(&mut Topic) -> Result<(), Fault> + Send + Sync,
+    ) -> Result<(), Fault> {
+        for _ in 0..ATTEMPTS_MAX {
+            let mut row = self.topic_row(at).await?;
+            edit(&mut row.value)?;
+            let expect = Expect::At(row.rev);
+            match self.topics.put(&parts(at), &row.value, expect).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict(_)) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::Overtaken)
+    }
+
+    /// Deletes the topic and its subscriptions. The topic goes last, so that a second request finishes
+    /// what a crash interrupted.
+    pub(crate) async fn remove_topic(&self, at: &TopicRef) -> Result<(), Fault> {
+        let subscriptions = self.all_subscriptions_of(at).await?;
+        let ops: Vec<Op> = subscriptions
+            .iter()
+            .map(|s| {
+                self.subscriptions
+                    .delete_op(&[&at.account, &at.region, &at.name, &s.id], Expect::Any)
+            })
+            .collect();
+        for chunk in ops.chunks(TXN_MAX) {
+            self.subscriptions.txn(chunk.to_vec()).await?;
+        }
+        self.topics.delete(&parts(at), Expect::Any).await?;
+        Ok(())
+    }
+
+    /// At most `max` topics of one account and region in the order of their names, from behind `after`.
+    pub(crate) async fn list_topics(
+        &self,
+        account: &str,
+        region: &str,
+        after: Option<&str>,
+        max: usize,
+    ) -> Result<Vec<Topic>, Fault> {
+        let after = after.map(|name| self.topics.key(&[account, region, name]));
+        let rows = self
+            .topics
+            .scan(&[account, region], after.as_ref(), max)
+            .await?;
+        Ok(rows.into_iter().map(|row| row.value).collect())
+    }
+
+    pub(crate) async fn subscriptions_of(&self, at: &TopicRef) -> Result<Vec<Subscription>, Fault> {
+        let mut all = self.all_subscriptions_of(at).await?;
+        all.retain(|subscription| !subscription.is_deleted());
+        Ok(all)
+    }
+
+    /// With those that are deleted and may come back.
+    pub(crate) async fn all_subscriptions_of(
+        &self,
+        at: &TopicRef,
+    ) -> Result<Vec<Subscription>, Fault> {
+        let rows = self
+            .subscriptions
+            .scan(&parts(at), None, SUBSCRIPTIONS_MAX)
+            .await?;
+        Ok(rows.into_iter().map(|row| row.value).collect())
+    }
+
+    pub(crate) async fn subscription(&self, at: &SubscriptionRef) -> Result<Subscription, Fault> {
+        self.find_subscription(at)
+            .await?
+            .ok_or_else(Fault::no_subscription)
+    }
+
+    pub(crate) async fn find_subscription(
+        &self,
+        at: &SubscriptionRef,
+    ) -> Result<Option<Subscription>, Fault> {
+        let row = self.subscriptions.get(&subscription_parts(at)).await?;
+        Ok(row.map(|row| row.value).filter(|s| !s.is_deleted()))
+    }
+
+    pub(crate) async fn insert_subscription(
+        &self,
+        at: &SubscriptionRef,
+        subscription: &Subscription,
+    ) -> Result<(), Fault> {
+        self.subscriptions
+            .put(&subscription_parts(at), subscription, Expect::Absent)
+            .await?;
+        Ok(())
+    }
+
+    /// Like [`change_topic`](Self::change_topic).
+    pub(crate) async fn change_subscription(
+        &self,
+        at: &SubscriptionRef,
+        edit: impl Fn(&mut Subscription) -> Result<(), Fault> + Send + Sync,
+    ) -> Result<(), Fault> {
+        for _ in 0..ATTEMPTS_MAX {
+            let parts = subscription_parts(at);
+            let mut row = self
+                .subscriptions
+                .get(&parts)
+                .await?
+                .ok_or_else(Fault::no_subscription)?;
+            edit(&mut row.value)?;
+            let expect = Expect::At(row.rev);
+            match self.subscriptions.put(&parts, &row.value, expect).await {
+                Ok(_) => return Ok(()),
+                Err(StoreError::Conflict(_)) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::Overtaken)
+    }
+
+    pub(crate) async fn remove_subscription(&self, at: &SubscriptionRef) -> Result<(), Fault> {
+        self.subscriptions
+            .delete(&subscription_parts(at), Expect::Any)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The stored key, or a new one. Of two servers that make one at once the first to write wins.
+async fn signing_key(table: &Table<SigningKey>, tasks: &Tasks) -> Result<SigningKey, OpenError> {
+    if let Some(row) = table.get(&[]).await? {
+        return Ok(row.value);
+    }
+    let made = tasks
+        .blocking(signing::generate)
+        .await
+        .map_err(|_| OpenError::Key("making the signing key failed".to_owned()))??;
+    match table.put(&[], &made, Expect::Absent).await {
+        Ok(_) => Ok(made),
+        Err(StoreError::Conflict(_)) => {
+            let row = table.get(&[]).await?;
+            row.map(|row| row.value)
+                .ok_or_else(|| OpenError::Key("the signing key went away".to_owned()))
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+pub(crate) fn parts(topic: &TopicRef) -> [&str; 3] {
+    [&topic.account, &topic.region, &topic.name]
+}
+
+fn subscription_parts(at: &SubscriptionRef) -> [&str; 4] {
+    let [account, region, name] = parts(&at.topic);
+    [account, region, name, &at.id]
+}

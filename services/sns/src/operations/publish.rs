@@ -1,0 +1,309 @@
+use std::sync::Arc;
+
+use wire::Context;
+
+use super::{required, subscriptions};
+use crate::api::{
+    PublishBatchInput, PublishBatchRequestEntry, PublishBatchResponse, PublishBatchResultEntry,
+    PublishInput, PublishResponse,
+};
+use crate::engine::{Engine, parts};
+use crate::fanout::Publication;
+use crate::fault::Fault;
+use crate::message::{self, Message};
+use crate::names::{TopicRef, arn};
+use crate::record::{Published, Subscription, Topic};
+
+/// How long a FIFO topic remembers a message.  [SNS guide: message deduplication]
+pub(crate) const REMEMBERED_MS: i64 = 300_000;
+
+/// A message with what makes it one of a FIFO topic.
+pub(crate) struct Draft {
+    pub(crate) message: Message,
+    pub(crate) group: Option<String>,
+    pub(crate) dedup: Option<String>,
+}
+
+/// A topic with its subscriptions, read once for all messages of a request.
+pub(crate) struct Audience {
+    at: TopicRef,
+    topic: Topic,
+    subscriptions: Vec<Subscription>,
+}
+
+pub(crate) async fn publish(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: PublishInput,
+) -> Result<PublishResponse, wire::Fault> {
+    if let Some(number) = &input.phone_number {
+        let is_good = number
+            .strip_prefix('+')
+            .is_some_and(subscriptions::is_phone_number);
+        return Err(match is_good {
+            true => Fault::NotBuilt("text messages"),
+            false => Fault::parameter(format!(
+                "PhoneNumber Reason: {number} is not valid to publish to"
+            )),
+        }
+        .into());
+    }
+    let at = match (&input.topic_arn, &input.target_arn) {
+        (Some(text), _) => TopicRef::parse(&cx, "TopicArn", text)?,
+        (None, Some(text)) => target(&cx, text)?,
+        (None, None) => {
+            return Err(Fault::parameter(
+                "TopicArn or TargetArn Reason: no value for required parameter",
+            )
+            .into());
+        }
+    };
+    let message = Message::check(
+        required("Message", input.message.as_ref())?,
+        input.message_structure.as_deref(),
+        input.subject.as_deref(),
+        input.message_attributes.unwrap_or_default(),
+        "messageAttributes",
+    )?;
+    if message.bytes > message::BYTES_MAX {
+        return Err(Fault::parameter("Message too long").into());
+    }
+    let audience = engine.audience(at).await?;
+    let draft = audience.draft(
+        message,
+        input.message_group_id,
+        input.message_deduplication_id,
+        input.message.as_deref().unwrap_or_default(),
+    )?;
+    Ok(engine.publish(&audience, &draft, None).await?)
+}
+
+/// The topic of `TargetArn`, which may also name a mobile endpoint.
+fn target(cx: &Context, text: &str) -> Result<TopicRef, Fault> {
+    let arn = arn("TargetArn", text)?;
+    if arn.service == "sns" && arn.resource.starts_with("endpoint/") {
+        return Err(Fault::parameter(
+            "TargetArn Reason: No endpoint found for the target arn specified",
+        ));
+    }
+    TopicRef::parse(cx, "TargetArn", text)
+}
+
+pub(crate) async fn batch(
+    engine: Arc<Engine>,
+    cx: Context,
+    input: PublishBatchInput,
+) -> Result<PublishBatchResponse, wire::Fault> {
+    let arn = required("TopicArn", input.topic_arn.as_ref())?;
+    let at = TopicRef::parse(&cx, "TopicArn", arn)?;
+    let entries = input.publish_batch_request_entries.unwrap_or_default();
+    let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
+    message::check_ids(&ids)?;
+    let audience = engine.audience(at).await?;
+    let mut bytes = 0;
+    let mut drafts = Vec::with_capacity(entries.len());
+    for (index, entry) in entries.into_iter().enumerate() {
+        let id = entry.id.clone();
+        let draft = audience.entry(entry, index + 1)?;
+        bytes += draft.message.bytes;
+        drafts.push((id, draft));
+    }
+    if bytes > message::BYTES_MAX {
+        return Err(Fault::BatchTooLong.into());
+    }
+    let mut successful = Vec::with_capacity(drafts.len());
+    for (id, draft) in &drafts {
+        let done = engine.publish(&audience, draft, None).await?;
+        successful.push(PublishBatchResultEntry {
+            id: id.clone(),
+            message_id: done.message_id,
+            sequence_number: done.sequence_number,
+        });
+    }
+    Ok(PublishBatchResponse {
+        successful,
+        failed: Vec::new(),
+    })
+}
+
+impl Audience {
+    fn entry(&self, entry: PublishBatchRequestEntry, number: usize) -> Result<Draft, Fault> {
+        let message = Message::check(
+            required("Message", entry.message.as_ref())?,
+            entry.message_structure.as_deref(),
+            entry.subject.as_deref(),
+            entry.message_attributes.unwrap_or_default(),
+            &format!("publishBatchRequestEntries.{number}.member.messageAttributes"),
+        )?;
+        self.draft(
+            message,
+            entry.message_group_id,
+            entry.message_deduplication_id,
+            entry.message.as_deref().unwrap_or_default(),
+        )
+    }
+
+    /// Checks what a FIFO topic asks for, and a standard one refuses.
+    pub(crate) fn draft(
+        &self,
+        message: Message,
+        group: Option<String>,
+        dedup: Option<String>,
+        text: &str,
+    ) -> Result<Draft, Fault> {
+        if !self.at.is_fifo() {
+            if dedup.is_some() {
+                return Err(Fault::parameter(
+                    "MessageDeduplicationId Reason: The request includes MessageDeduplicationId \
+                     parameter that is not valid for this topic type",
+                ));
+            }
+            return Ok(Draft {
+                message,
+                group,
+                dedup,
+            });
+        }
+        if group.as_deref().is_none_or(str::is_empty) {
+            return Err(Fault::parameter(
+                "The MessageGroupId parameter is required for FIFO topics",
+            ));
+        }
+        let by_content = self.topic.attributes.get("ContentBasedDeduplication");
+        let dedup = match dedup {
+            Some(id) => id,
+            None if by_content.is_some_and(|v| v == "true") => message::content_id(text),
+            None => {
+                return Err(Fault::parameter(
+                    "The topic should either have ContentBasedDeduplication enabled or \
+                     MessageDeduplicationId provided explicitly",
+                ));
+            }
+        };
+        Ok(Draft {
+            message,
+            group,
+            dedup: Some(dedup),
+        })
+    }
+}
+
+impl Engine {
+    pub(crate) async fn audience(&self, at: TopicRef) -> Result<Audience, Fault> {
+        let topic = self.topic(&at).await?;
+        let subscriptions = self.subscriptions_of(&at).await?;
+        Ok(Audience {
+            at,
+            topic,
+            subscriptions,
+        })
+    }
+
+    /// Spreads one message. It answers when every delivery is durably in the outbox.
+    pub(crate) async fn publish(
+        &self,
+        audience: &Audience,
+        draft: &Draft,
+        origin: Option<&model::ports::Parcel>,
+    ) -> Result<PublishResponse, Fault> {
+        let dedup = match (&draft.dedup, &draft.group) {
+            (Some(dedup), Some(group)) if audience.at.is_fifo() => Some((dedup, group)),
+            _ => None,
+        };
+        let Some((dedup, group)) = dedup else {
+            // A message that came as a parcel keeps its id, so that a second try of it is no second one.
+            let message_id = match origin {
+                Some(parcel) => message::derived_id(&parcel.id, &audience.at.arn()),
+                None => self.ids.uuid(),
+            };
+            self.spread(audience, draft, &message_id, None, origin)
+                .await?;
+            return Ok(PublishResponse {
+                message_id,
+                sequence_number: None,
+            });
+        };
+        let by_group = audience.topic.attributes.get("FifoThroughputScope");
+        let scope = match by_group.is_some_and(|v| v == "MessageGroup") {
+            true => format!("{group}\n{dedup}"),
+            false => dedup.clone(),
+        };
+        let scope = message::content_id(&scope);
+        let published = self.remember(&audience.at, &scope).await?;
+        if !published.is_posted {
+            let (id, sequence) = (&published.message_id, Some(published.sequence.as_str()));
+            self.spread(audience, draft, id, sequence, origin).await?;
+            self.mark(&audience.at, &scope, &published).await?;
+        }
+        Ok(PublishResponse {
+            message_id: published.message_id,
+            sequence_number: Some(published.sequence),
+        })
+    }
+
+    async fn spread(
+        &self,
+        audience: &Audience,
+        draft: &Draft,
+        message_id: &str,
+        sequence: Option<&str>,
+        origin: Option<&model::ports::Parcel>,
+    ) -> Result<(), Fault> {
+        let publication = Publication {
+            at: &audience.at,
+            topic: &audience.topic,
+            message: &draft.message,
+            message_id,
+            sequence,
+            group: draft.group.as_deref(),
+            dedup: draft.dedup.as_deref(),
+            trace: origin.and_then(|parcel| parcel.trace.as_deref()),
+        };
+        let postings = self.postings(&publication, &audience.subscriptions)?;
+        if !postings.is_empty() {
+            self.outbox.post(postings).await?;
+        }
+        Ok(())
+    }
+
+    /// The message that has this deduplication id already, or a new one.
+    async fn remember(&self, at: &TopicRef, scope: &str) -> Result<Published, Fault> {
+        let [account, region, name] = parts(at);
+        let key = [account, region, name, scope];
+        // Twice: the first write may lose against one at the same time.
+        for _ in 0..2 {
+            let now = self.now();
+            let row = self.published.get(&key).await?;
+            let expect = match &row {
+                Some(row) if now - row.value.at_ms < REMEMBERED_MS => {
+                    return Ok(row.value.clone());
+                }
+                Some(row) => store::Expect::At(row.rev),
+                None => store::Expect::Absent,
+            };
+            let fresh = Published {
+                message_id: self.ids.uuid(),
+                sequence: self.sequence.next(self.clock.now().unix_micros()),
+                at_ms: now,
+                is_posted: false,
+            };
+            match self.published.put(&key, &fresh, expect).await {
+                Ok(_) => return Ok(fresh),
+                Err(store::StoreError::Conflict(_)) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(Fault::Overtaken)
+    }
+
+    async fn mark(&self, at: &TopicRef, scope: &str, published: &Published) -> Result<(), Fault> {
+        let [account, region, name] = parts(at);
+        let done = Published {
+            is_posted: true,
+            ..published.clone()
+        };
+        let key = [account, region, name, scope];
+        self.published.put(&key, &done, store::Expect::Any).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! SNS through the router, over the query protocol, on the simulated store.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
+
+mod fanout;
+mod harness;
+mod topics;
