@@ -84,12 +84,17 @@ impl Engine {
         Ok(policy.decide(&request) == Verdict::Allow)
     }
 
-    /// An event with a head is new; without one it comes whole from another bus.
+    /// An event with a head is new; without one it comes whole from another bus. In another region it has
+    /// another id.
     fn event_of(&self, bus: &BusRef, parcel: &Parcel) -> Option<Event> {
-        let Some(head) = parcel.event.clone() else {
-            return Event::read(&parcel.body);
-        };
         let id = stable_id(&[&parcel.id, &bus.name]);
+        let Some(head) = parcel.event.clone() else {
+            let mut event = Event::read(&parcel.body)?;
+            if parcel.sender.source.region != bus.at.region {
+                event.id = id;
+            }
+            return Some(event);
+        };
         let origin = Origin {
             id: &id,
             account: &parcel.sender.source.account,

@@ -55,13 +55,13 @@ async fn checked(engine: &Engine, at: &Place, input: StartReplayRequest) -> Resu
         Err(Fault::NotFound(reason)) => return Err(refused("EventSourceArn", &reason)),
         Err(other) => return Err(other),
     };
-    if archive.bus != bus.name {
-        let reason = "Cross event bus replay is not permitted.";
-        return Err(refused("Destination.Arn", reason));
-    }
     if input.event_end_time <= input.event_start_time {
         let reason = "EventStartTime must be before EventEndTime.";
         return Err(refused("EventEndTime", reason));
+    }
+    if archive.bus != bus.name {
+        let reason = "Cross event bus replay is not permitted.";
+        return Err(refused("Destination.Arn", reason));
     }
     Ok(Replay {
         name: input.replay_name,

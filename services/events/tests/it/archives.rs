@@ -132,6 +132,15 @@ async fn a_replay_that_cannot_be_is_refused() {
             "Parameter EventEndTime is not valid. Reason: EventStartTime must be before EventEndTime.",
         ),
         (
+            {
+                let mut both = with("EventEndTime", json!(START));
+                both["Destination"] = json!({"Arn": BUS.replace("default", "b")});
+                both
+            },
+            "ValidationException",
+            "Parameter EventEndTime is not valid. Reason: EventStartTime must be before EventEndTime.",
+        ),
+        (
             with("Destination", json!({"Arn": BUS.replace("default", "b")})),
             "ValidationException",
             "Parameter Destination.Arn is not valid. Reason: Cross event bus replay is not permitted.",

@@ -163,6 +163,42 @@ async fn an_event_keeps_its_identity_from_bus_to_bus_and_no_circle_is_endless() 
 }
 
 #[tokio::test]
+async fn an_event_has_another_id_in_another_region() {
+    let events = Events::new().await;
+    let elsewhere = BUS
+        .replace("us-east-1", "eu-west-1")
+        .replace("/b", "/default");
+    events
+        .rule(
+            "out",
+            json!({"source": ["s"]}),
+            json!({"Id": "b", "Arn": elsewhere}),
+        )
+        .await;
+    let rule = json!({"ResourceARN": elsewhere});
+    assert_eq!(
+        events.ok("ListTagsForResource", rule).await["Tags"],
+        json!([])
+    );
+    let put = events.put(json!({"n": 1})).await;
+    let parcel = events.kept.take().remove(0).parcel;
+    let pattern = json!({"source": ["s"]}).to_string();
+    events
+        .ok(
+            "PutRule",
+            json!({"Name": "in", "EventBusName": elsewhere, "EventPattern": pattern}),
+        )
+        .await;
+    let targets = json!({"Rule": "in", "EventBusName": elsewhere, "Targets": [to_queue("q")]});
+    events.ok("PutTargets", targets).await;
+    events.engine.deliver(&parcel).await.unwrap();
+    let (_, body) = events.kept.bodies().remove(0);
+    assert_ne!(body["id"], put["Entries"][0]["EventId"]);
+    assert_eq!(body["detail"], json!({"n": 1}));
+    assert_eq!(body["region"], "us-east-1");
+}
+
+#[tokio::test]
 async fn another_account_needs_the_policy_of_the_bus() {
     let events = Events::new().await;
     let bus = BUS.replace("/b", "/default");
