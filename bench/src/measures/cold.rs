@@ -19,6 +19,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The same for a runtime, which starts an interpreter.
 const RUNTIME_PAUSE: Duration = Duration::from_millis(300);
 
+/// What the goal's unit imports.
+const PYTHON_IMPORTS: &str = "import json, http.client\n";
+
 pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     let bare = bench.bare_kiln()?;
     let ready = bench.kiln()?;
@@ -64,7 +67,8 @@ fn native(bench: &Bench, kiln: &Kiln, plan: Plan, id: &str, what: &str) -> Resul
     Ok(Row::new(id, what, "start of a static program", &pairs).millis(&pairs))
 }
 
-/// With an interpreter that is kept ready, and without anything that is.
+/// With an interpreter that is kept ready, and without anything that is. The goal's unit is an interpreter that
+/// imports `json` and `http.client`: so the function imports them too. Beside it a function that imports nothing.
 fn python(
     bench: &Bench,
     bare: &Kiln,
@@ -72,27 +76,35 @@ fn python(
     language: &Language,
     plan: Plan,
 ) -> Result<Vec<Row>> {
-    let against = "bare interpreter, same imports";
-    let row = |kiln: &Kiln, how: &str| -> Result<Row> {
-        let colds = Colds::deploy(kiln, "python", &language.function()?)?;
-        let mut colds = colds.pausing(RUNTIME_PAUSE);
-        let modules = modules_of(kiln, "python", language)?;
+    let row = |kiln: &Kiln, name: &str, function: &Function, how: &str| -> Result<Row> {
+        let mut colds = Colds::deploy(kiln, name, function)?.pausing(RUNTIME_PAUSE);
+        let modules = modules_of(kiln, name, language)?;
         let interpreter = language.interpreter(&modules);
         interpreter.run()?;
         let pairs = paired::durations(plan, || colds.once(), || interpreter.run())?;
         let what = format!("cold start, {}, {how}", language.runtime);
+        let against = "bare interpreter, same imports";
         Ok(Row::new("P6", &what, against, &pairs).millis(&pairs))
     };
-    let how = "with what is kept ready";
-    let kept = if bench.has(Ready::Runtimes) {
-        row(ready, how)?
+    let (usual, small) = (language.importing(PYTHON_IMPORTS)?, language.function()?);
+    let how = "json and http.client imported, with what is kept ready";
+    let mut rows = Vec::new();
+    if bench.has(Ready::Runtimes) {
+        let kept = row(ready, "python", &usual, how)?
             .goal(Goal::AtMost(0.20))
-            .stretch(Goal::AtMost(0.08))
+            .stretch(Goal::AtMost(0.08));
+        rows.push(kept);
+        let how = "nothing imported, with what is kept ready";
+        rows.push(row(ready, "python-small", &small, how)?);
     } else {
         let what = format!("cold start, {}, {how}", language.runtime);
-        Row::empty("P6", &what, "not built")
-    };
-    Ok(vec![kept, row(bare, "nothing pooled")?])
+        rows.push(Row::empty("P6", &what, "not built"));
+    }
+    let how = "json and http.client imported, nothing pooled";
+    rows.push(row(bare, "python", &usual, how)?);
+    let how = "nothing imported, nothing pooled";
+    rows.push(row(bare, "python-small", &small, how)?);
+    Ok(rows)
 }
 
 /// With a process that waits for its function, and without anything that is kept ready. The control is the

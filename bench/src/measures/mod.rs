@@ -304,10 +304,16 @@ impl Language {
     }
 
     pub(crate) fn function(&self) -> Result<Function> {
+        self.importing("")
+    }
+
+    /// The function behind further lines of code.
+    pub(crate) fn importing(&self, lines: &str) -> Result<Function> {
+        let source = format!("{lines}{}", self.handler_source);
         Function::new(
             &self.runtime,
             "main.handler",
-            &[(self.handler_file, self.handler_source.as_bytes())],
+            &[(self.handler_file, source.as_bytes())],
         )
     }
 
