@@ -22,6 +22,9 @@ pub struct Attached {
     /// Where HTTP requests for it come in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<FunctionUrl>,
+    /// The id of the function's code signing configuration; of `$LATEST` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<String>,
 }
 
 impl Attached {

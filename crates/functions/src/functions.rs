@@ -20,7 +20,7 @@ use crate::records::{
     SPACE, VersionRecord, parse_digest,
 };
 use crate::settle::{Settler, Unsettled};
-use crate::{Alias, Deployed, Error, ResolveError, State};
+use crate::{Alias, Deployed, Error, ResolveError, SigningConfig, State};
 
 /// Settings of this crate.
 #[derive(Debug, Clone)]
@@ -73,6 +73,7 @@ pub(crate) struct Tables {
     pub(crate) retired: Table<RetiredRecord>,
     pub(crate) layers: Table<LayerRecord>,
     pub(crate) layer_versions: Table<LayerVersionRecord>,
+    pub(crate) signing: Table<SigningConfig>,
 }
 
 /// What the data plane must hear of.
@@ -137,6 +138,7 @@ impl Functions {
                 retired: Table::new(store, SPACE),
                 layers: Table::new(store, SPACE),
                 layer_versions: Table::new(store, SPACE),
+                signing: Table::new(store, SPACE),
             },
             writers: (0..WRITERS).map(|_| Mutex::default()).collect(),
             unsettled,

@@ -31,6 +31,7 @@ mod policies;
 mod prepare;
 mod records;
 mod settle;
+mod signing;
 mod urls;
 mod write;
 
@@ -50,5 +51,6 @@ pub use layers::{
 };
 pub use policies::{Condition, Policy, Principal, Statement};
 pub use prepare::Unprepared;
+pub use signing::SigningConfig;
 pub use urls::{Cors, FunctionUrl, UrlAuth, UrlMode};
 pub use write::{NewCode, NewFunction, NewVersion};

@@ -491,13 +491,6 @@ pub(crate) struct RecursionConfig {
     pub(crate) recursive_loop: &'static str,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct RuntimeManagementConfig {
-    pub(crate) update_runtime_on: &'static str,
-    pub(crate) function_arn: String,
-}
-
 /// The requests that name a function URL.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]

@@ -39,7 +39,7 @@ use wire::{Protocol, Service, ServiceBuilder};
 use crate::location::Signer;
 use crate::operations::{
     account, aliases, call, concurrency, create, delete, event_invoke, layer_permissions, layers,
-    permissions, provisioned, read, recursion, streaming, tags, unset, update, versions,
+    permissions, provisioned, read, recursion, runtime, streaming, tags, update, versions,
 };
 use crate::rates::Rates;
 pub use crate::urls::UrlBase;
@@ -208,7 +208,7 @@ pub fn service(deps: Deps) -> Service {
         )
         .public();
     let builder = with_layers(with_permissions(with_aliases(with_concurrency(builder))));
-    with_urls(with_facts(with_event_invoke(builder)))
+    with_signing(with_urls(with_facts(with_event_invoke(builder))))
         .rest_not_built(operations::NOT_BUILT)
         .build()
 }
@@ -460,6 +460,7 @@ fn with_urls(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
 /// What belongs to a function and is no setting of a version.
 fn with_facts(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
     let recursion = "/2024-08-31/functions/{FunctionName}/recursion-config";
+    let management = "/2021-07-20/functions/{FunctionName}/runtime-management-config?Qualifier";
     builder
         .rest(
             "PutFunctionRecursionConfig",
@@ -476,17 +477,37 @@ fn with_facts(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
             recursion::get,
         )
         .rest(
-            "GetFunctionCodeSigningConfig",
-            Method::GET,
-            "/2020-06-30/functions/{FunctionName}/code-signing-config",
-            200,
-            unset::code_signing,
-        )
-        .rest(
             "GetRuntimeManagementConfig",
             Method::GET,
-            "/2021-07-20/functions/{FunctionName}/runtime-management-config?Qualifier",
+            management,
             200,
-            unset::runtime_management,
+            runtime::get,
         )
+        .rest(
+            "PutRuntimeManagementConfig",
+            Method::PUT,
+            management,
+            200,
+            runtime::put,
+        )
+}
+
+#[rustfmt::skip] // a table
+fn with_signing(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    use operations::signing;
+    let all = "/2020-04-22/code-signing-configs";
+    let list = "/2020-04-22/code-signing-configs?Marker&MaxItems";
+    let one = "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}";
+    let users = "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions?Marker&MaxItems";
+    let own = "/2020-06-30/functions/{FunctionName}/code-signing-config";
+    builder
+        .rest("CreateCodeSigningConfig", Method::POST, all, 201, signing::create)
+        .rest("ListCodeSigningConfigs", Method::GET, list, 200, signing::list)
+        .rest("GetCodeSigningConfig", Method::GET, one, 200, signing::get)
+        .rest("UpdateCodeSigningConfig", Method::PUT, one, 200, signing::update)
+        .rest("DeleteCodeSigningConfig", Method::DELETE, one, 204, signing::delete)
+        .rest("ListFunctionsByCodeSigningConfig", Method::GET, users, 200, signing::list_functions)
+        .rest("PutFunctionCodeSigningConfig", Method::PUT, own, 200, signing::put_function)
+        .rest("GetFunctionCodeSigningConfig", Method::GET, own, 200, signing::get_function)
+        .rest("DeleteFunctionCodeSigningConfig", Method::DELETE, own, 204, signing::delete_function)
 }

@@ -273,6 +273,25 @@ pub(crate) const ACTION: Pattern = Pattern {
 
 pub(crate) const PRINCIPAL: Pattern = HANDLER;
 
+pub(crate) const SIGNING_ARN: Pattern = Pattern {
+    text: r"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}",
+    matches: |text| text.contains(":code-signing-config:") && is_taggable(text),
+};
+
+pub(crate) const PUBLISHER: Pattern = Pattern {
+    text: r"arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1})?:(\d{12})?:(.*)",
+    matches: |text| text.starts_with("arn:") && (DESTINATION.matches)(text),
+};
+
+pub(crate) const RUNTIME_VERSION_ARN: Pattern = Pattern {
+    text: r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}::runtime:.+",
+    matches: |text| {
+        let parts: Vec<&str> = text.splitn(7, ':').collect();
+        matches!(parts.as_slice(), ["arn", partition, "lambda", region, "", "runtime", id]
+            if is_partition(partition) && is_region(region) && !id.is_empty())
+    },
+};
+
 pub(crate) const SOURCE_ACCOUNT: Pattern = Pattern {
     text: r"\d{12}",
     matches: is_account,

@@ -13,9 +13,10 @@ pub(crate) mod permissions;
 pub(crate) mod provisioned;
 pub(crate) mod read;
 pub(crate) mod recursion;
+pub(crate) mod runtime;
+pub(crate) mod signing;
 pub(crate) mod streaming;
 pub(crate) mod tags;
-pub(crate) mod unset;
 pub(crate) mod update;
 pub(crate) mod urls;
 pub(crate) mod versions;
@@ -24,36 +25,27 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 31] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 22] = [
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
-    ("CreateCodeSigningConfig", Method::POST, "/2020-04-22/code-signing-configs"),
     ("CreateEventSourceMapping", Method::POST, "/2015-03-31/event-source-mappings"),
     ("DeleteCapacityProvider", Method::DELETE, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-    ("DeleteCodeSigningConfig", Method::DELETE, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("DeleteEventSourceMapping", Method::DELETE, "/2015-03-31/event-source-mappings/{UUID}"),
-    ("DeleteFunctionCodeSigningConfig", Method::DELETE, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     ("GetCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-    ("GetCodeSigningConfig", Method::GET, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("GetDurableExecution", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}"),
     ("GetDurableExecutionHistory", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
     ("GetDurableExecutionState", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
     ("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
     ("GetFunctionScalingConfig", Method::GET, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     ("ListCapacityProviders", Method::GET, "/2025-11-30/capacity-providers"),
-    ("ListCodeSigningConfigs", Method::GET, "/2020-04-22/code-signing-configs"),
     ("ListDurableExecutionsByFunction", Method::GET, "/2025-12-01/functions/{FunctionName}/durable-executions"),
     ("ListEventSourceMappings", Method::GET, "/2015-03-31/event-source-mappings"),
     ("ListFunctionVersionsByCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
-    ("ListFunctionsByCodeSigningConfig", Method::GET, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"),
-    ("PutFunctionCodeSigningConfig", Method::PUT, "/2020-06-30/functions/{FunctionName}/code-signing-config"),
     ("PutFunctionScalingConfig", Method::PUT, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-    ("PutRuntimeManagementConfig", Method::PUT, "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
     ("SendDurableExecutionCallbackFailure", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
     ("SendDurableExecutionCallbackHeartbeat", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),
     ("SendDurableExecutionCallbackSuccess", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"),
     ("StopDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
     ("UpdateCapacityProvider", Method::PUT, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-    ("UpdateCodeSigningConfig", Method::PUT, "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
     ("UpdateEventSourceMapping", Method::PUT, "/2015-03-31/event-source-mappings/{UUID}"),
 ];

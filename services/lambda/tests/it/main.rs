@@ -12,6 +12,7 @@ mod layers;
 mod names;
 mod permissions;
 mod refusals;
+mod signing;
 mod streaming;
 mod tags;
 mod urls;

@@ -149,20 +149,3 @@ async fn loops_are_ended_unless_they_are_allowed() {
         "1 validation error detected: Value 'InvalidValue' at 'recursiveLoop' failed to satisfy constraint: Member must satisfy enum value set: [Terminate, Allow]"
     );
 }
-
-#[tokio::test]
-async fn what_a_function_cannot_have_yet_is_none() {
-    let api = api().await;
-    let signing = api.get("/2020-06-30/functions/f/code-signing-config").await;
-    assert_eq!((signing.status, signing.json()), (200, json!({})));
-    let unknown = api.get("/2020-06-30/functions/x/code-signing-config").await;
-    assert_eq!(unknown.error().2, format!("Function not found: {ARN}:x"));
-    let runtime = api
-        .get("/2021-07-20/functions/f/runtime-management-config")
-        .await
-        .json();
-    assert_eq!(
-        runtime,
-        json!({"UpdateRuntimeOn": "Auto", "FunctionArn": format!("{ARN}:f")})
-    );
-}

@@ -277,7 +277,7 @@ async fn updates_are_checked_like_new_functions() {
 #[tokio::test]
 async fn what_is_not_built_says_so() {
     let api = Api::new().await;
-    let answer = api.get("/2020-04-22/code-signing-configs").await;
+    let answer = api.get("/2025-11-30/capacity-providers").await;
     assert_eq!(
         (answer.status, answer.header("x-amzn-errortype")),
         (501, Some("NotImplementedException"))
