@@ -72,6 +72,19 @@ def test_a_message_with_attributes_comes_back_as_sent(sqs, queue):
     assert refused.value.response["Error"]["Code"] == "InvalidParameterValue"
 
 
+def test_a_traced_client_says_so_in_a_header(kiln, queue):
+    """OBS-12: the trace of a caller goes with its message."""
+    client = kiln.new_client("sqs")
+    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1"
+    client.meta.events.register(
+        "before-call.sqs.SendMessage",
+        lambda params, **_: params["headers"].update({"X-Amzn-Trace-Id": trace}),
+    )
+    client.send_message(QueueUrl=queue, MessageBody="traced")
+    got = client.receive_message(QueueUrl=queue, AttributeNames=["AWSTraceHeader"])
+    assert got["Messages"][0]["Attributes"] == {"AWSTraceHeader": trace}
+
+
 def test_a_long_poll_is_woken_by_a_send(kiln, sqs, queue):
     """Section 3.1, sqs: long polling."""
     answer = {}

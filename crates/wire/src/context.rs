@@ -19,6 +19,7 @@ pub(crate) struct Facts {
     pub(crate) is_verified: bool,
     pub(crate) host: Option<HeaderValue>,
     pub(crate) user_agent: Option<HeaderValue>,
+    pub(crate) trace: Option<HeaderValue>,
     pub(crate) now_unix_ms: i64,
 }
 
@@ -39,6 +40,7 @@ impl Context {
             is_verified: false,
             host: Some(HeaderValue::from_static("127.0.0.1:4566")),
             user_agent: None,
+            trace: None,
             now_unix_ms: 0,
         })
     }
@@ -105,6 +107,11 @@ impl Context {
     /// Empty if the client sent none.
     pub fn user_agent(&self) -> &str {
         text(self.0.user_agent.as_ref())
+    }
+
+    /// The header `X-Amzn-Trace-Id`; empty if the client sent none.
+    pub fn trace(&self) -> &str {
+        text(self.0.trace.as_ref())
     }
 
     pub fn now_unix_ms(&self) -> i64 {

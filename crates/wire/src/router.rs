@@ -22,6 +22,7 @@ use find::Found;
 use read::Overrun;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const TRACE: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// What the listener knows of a request and `wire` must not find out by itself.
 #[derive(Clone, Debug)]
@@ -356,6 +357,7 @@ fn context(identity: Identity, parts: &Parts, call: CallInfo, operation: &'stati
         is_verified: identity.is_verified,
         host: parts.headers.get(http::header::HOST).cloned().or(authority),
         user_agent: parts.headers.get(http::header::USER_AGENT).cloned(),
+        trace: parts.headers.get(TRACE).cloned(),
         now_unix_ms: call.now_unix_ms,
     })
 }

@@ -161,8 +161,21 @@ pub(crate) fn apply(queue: &mut Attributes, wanted: &Attributes) {
         .is_some_and(|v| v == "true")
     {
         queue.remove("KmsMasterKeyId");
+    }
+    if !queue.contains_key("KmsMasterKeyId") {
         queue.remove("KmsDataKeyReusePeriodSeconds");
     }
+}
+
+/// Truths may be spelled with capitals; they are kept without.
+pub(crate) fn normal(mut wanted: Attributes) -> Attributes {
+    for (name, value) in &mut wanted {
+        let known = EVERY.iter().chain(FIFO).find(|(known, ..)| known == name);
+        if known.is_some_and(|(_, rule, _)| matches!(rule, Rule::Truth)) {
+            value.make_ascii_lowercase();
+        }
+    }
+    wanted
 }
 
 /// The first attribute that an existing queue has otherwise than a second CreateQueue wants it.

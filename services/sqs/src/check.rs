@@ -71,7 +71,8 @@ fn attribute_name(name: &str) -> Result<(), Fault> {
             "Message (user) attribute names must be shorter than 256 Bytes",
         ));
     }
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    // AWS takes letters of every alphabet, whatever its guide says.
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || !name.chars().all(is_plain) {
         return Err(invalid(
             "Message (user) attributes name can only contain upper and lower case alphabets, digits, periods, hyphens and underscores.",
@@ -116,7 +117,7 @@ fn attribute_value(name: &str, attribute: &Attribute) -> Result<(), Fault> {
     }
     let text = attribute.text.as_deref().unwrap_or_default();
     if !is_text(text) {
-        return Err(Fault::InvalidMessageContents);
+        return Err(invalid(Fault::InvalidMessageContents.to_string()));
     }
     if base == "Number" && !text.trim().parse::<f64>().is_ok_and(f64::is_finite) {
         return Err(invalid(format!(
@@ -165,6 +166,7 @@ mod tests {
         for (name, kind, text, is_good) in [
             ("a", "String", "x", true),
             ("a-b_c.D9", "String.mine", "x", true),
+            ("attr.1øßä", "String", "x", true),
             ("n", "Number.int", "-1.5e3", true),
             ("n", "Number", "one", false),
             ("a", "String", "", false),

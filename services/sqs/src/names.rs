@@ -61,6 +61,11 @@ impl QueueRef {
     }
 }
 
+/// The URL of a queue may be its bare name, which is then one of the caller's.
+pub(crate) fn is_bare(url: &str) -> bool {
+    is_name(url)
+}
+
 pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }

@@ -26,6 +26,7 @@ pub(crate) fn encode<O: Serialize>(
     write::open(&mut out, "", operation, "Response", xmlns);
     let before = out.len();
     write::tag(&mut out, operation, "Result");
+    let inside = out.len();
     let is_there = if flat.is_empty() {
         let content = write::Content(&mut out);
         output.serialize(content).map_err(|e| unwritten(&e))?
@@ -34,7 +35,11 @@ pub(crate) fn encode<O: Serialize>(
         flat::structure(&mut out, &members, flat);
         !members.is_null()
     };
-    if is_there {
+    if is_there && out.len() == inside && !flat.is_empty() {
+        // As SQS writes a result of nothing.
+        out.truncate(inside - 1);
+        out.push_str("/>");
+    } else if is_there {
         write::end(&mut out, operation, "Result");
     } else {
         out.truncate(before);

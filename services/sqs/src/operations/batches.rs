@@ -90,7 +90,7 @@ pub(crate) async fn send(
     let mut drafts = Vec::with_capacity(entries.len());
     let mut bytes = 0;
     for entry in entries {
-        let id = entry.id.clone();
+        let (id, is_traced) = (entry.id.clone(), entry.is_traced());
         match draft(&engine, &cx, &queue, entry) {
             Ok(draft) => {
                 let size = draft.message.size();
@@ -98,7 +98,9 @@ pub(crate) async fn send(
                 let is_small = i64::try_from(size).is_ok_and(|size| size <= max);
                 outcomes.push((
                     id,
-                    is_small.then(|| answer(&draft)).ok_or_else(|| long(max)),
+                    is_small
+                        .then(|| answer(&draft, is_traced))
+                        .ok_or_else(|| long(max)),
                 ));
                 drafts.extend(is_small.then_some(draft));
             }

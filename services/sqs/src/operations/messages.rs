@@ -34,6 +34,15 @@ fn invalid(value: impl std::fmt::Display, parameter: &str, reason: &str) -> Faul
 /// The request of one message, alone or in a batch.
 pub(super) type Entry = SendMessageBatchRequestEntry;
 
+impl Entry {
+    /// Whether the trace is one of its members, and not of a header.
+    pub(super) fn is_traced(&self) -> bool {
+        self.message_system_attributes
+            .as_ref()
+            .is_some_and(|all| !all.is_empty())
+    }
+}
+
 /// [SQS API: SendMessage]
 pub(crate) async fn send(
     engine: Arc<Engine>,
@@ -54,9 +63,10 @@ pub(crate) async fn send(
         message_deduplication_id: input.message_deduplication_id,
         message_group_id: input.message_group_id,
     };
+    let is_traced = entry.is_traced();
     let draft = draft(&engine, &cx, &queue, entry)?;
     check::size(&draft.message, queue.number("MaximumMessageSize"))?;
-    let mut answer = answer(&draft);
+    let mut answer = answer(&draft, is_traced);
     let sent = live.send(vec![draft]).await?;
     let sent = sent.into_iter().next();
     let sent = sent.ok_or(Fault::Overtaken)?.map_err(Fault::from)?;
@@ -93,7 +103,9 @@ pub(super) fn draft(
         sent_ms: engine.tasks.clock().now().unix_millis(),
         sender: cx.user_id().to_owned(),
         attributes,
-        trace: system.into_values().find_map(|attribute| attribute.text),
+        // A client that is traced says so in a header.
+        trace: (system.into_values().find_map(|attribute| attribute.text))
+            .or_else(|| Some(cx.trace().to_owned()).filter(|trace| !trace.is_empty())),
         group: entry.message_group_id,
         dedup: entry.message_deduplication_id,
         body: body.into(),
@@ -153,9 +165,9 @@ fn stored(all: AttributeMap) -> Result<BTreeMap<String, Attribute>, Fault> {
 }
 
 /// What is told of a message before it has an id.
-pub(super) fn answer(draft: &Draft) -> SendMessageResult {
+pub(super) fn answer(draft: &Draft, is_traced: bool) -> SendMessageResult {
     let trace = draft.message.trace.as_deref();
-    let system = trace.map(|text| {
+    let system = trace.filter(|_| is_traced).map(|text| {
         let name = "AWSTraceHeader".to_owned();
         BTreeMap::from([(name, Attribute::text("String", text))])
     });
@@ -230,7 +242,7 @@ fn shown_as(one: Received, queue: &Queue, system: &[String], wanted: &[String]) 
     } = one;
     let is_wanted = |name: &String| {
         wanted.iter().any(|filter| match filter.as_str() {
-            "All" | ".*" => true,
+            "All" | "*" | ".*" => true,
             filter => match filter.strip_suffix(".*") {
                 Some(prefix) => name.starts_with(prefix),
                 None => name == filter,

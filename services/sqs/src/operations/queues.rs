@@ -29,7 +29,7 @@ pub(crate) async fn create(
     cx: Context,
     input: CreateQueueRequest,
 ) -> Result<QueueUrlResult, wire::Fault> {
-    let wanted = input.attributes.unwrap_or_default();
+    let wanted = attributes::normal(input.attributes.unwrap_or_default());
     let tags = input.tags.unwrap_or_default();
     let is_fifo = attributes::is_fifo(&wanted);
     check_new(&input.queue_name, is_fifo)?;
@@ -162,11 +162,12 @@ pub(crate) async fn set_attributes(
     let at = named(&cx, &input.queue_url)?;
     let now = engine.now();
     let (before, live) = engine.open_queue(&at).await?;
-    check_grave(&engine, &at, &input.attributes).await?;
+    let wanted = attributes::normal(input.attributes);
+    check_grave(&engine, &at, &wanted).await?;
     let changed = engine.change(&at, |queue| {
         let is_fifo = attributes::is_fifo(&queue.attributes);
-        attributes::check(&input.attributes, is_fifo)?;
-        attributes::apply(&mut queue.attributes, &input.attributes);
+        attributes::check(&wanted, is_fifo)?;
+        attributes::apply(&mut queue.attributes, &wanted);
         queue.modified_s = now;
         Ok(())
     });

@@ -463,3 +463,13 @@ async fn the_older_protocol_has_its_own_words_for_a_missing_queue() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_queue_may_be_named_without_a_url() {
+    over_both(async |sqs: Sqs| {
+        let url = sqs.create("q").await;
+        sqs.send("q", "by name").await;
+        assert_eq!(sqs.bodies(&url).await, ["by name"]);
+    })
+    .await;
+}
