@@ -90,6 +90,14 @@ fn parse(xml: &mut &str) -> Option<Element> {
     let name = tag.split(' ').next().unwrap().to_owned();
     *xml = rest;
     let (mut text, mut children) = (String::new(), Vec::new());
+    if let Some(name) = name.strip_suffix('/') {
+        let name = name.to_owned();
+        return Some(Element {
+            name,
+            text,
+            children,
+        });
+    }
     loop {
         if let Some(child) = parse(xml) {
             children.push(child);
