@@ -48,7 +48,7 @@ def test_a_node_function_takes_over_a_process_that_waited(kiln, node_runtime):
         return got["startedMs"] < before - 5
 
     try:
-        assert eventually(older), "no process waited"
+        assert eventually(older, 40), "no process waited"
     finally:
         for function in made:
             function.delete()
