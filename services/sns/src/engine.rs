@@ -3,6 +3,7 @@ use std::sync::Arc;
 use model::ports::Outbox;
 use store::{Expect, Op, Row, Space, Store, StoreError, Table};
 use tasks::{Clock, Ids, Tasks};
+use tokio::sync::OnceCell;
 
 use crate::fault::Fault;
 use crate::names::{SubscriptionRef, TopicRef};
@@ -34,7 +35,12 @@ pub struct Engine {
     pub(crate) topics: Table<Topic>,
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) published: Table<Published>,
-    pub(crate) signer: Signer,
+    keys: Table<SigningKey>,
+    /// Made when it is first needed: that takes as long as the whole start.
+    signer: OnceCell<Signer>,
+    /// The last part of the certificate's URL.
+    pub(crate) certificate_name: String,
+    tasks: Tasks,
     pub(crate) sequence: Sequence,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) web: Arc<dyn Web>,
@@ -59,10 +65,10 @@ impl From<signing::BadKey> for OpenError {
 }
 
 impl Engine {
-    /// Opens the tables; makes the signing key if there is none yet.
+    /// Opens the tables.
     ///
     /// # Errors
-    /// Fails if the store does, or if the key cannot be made or read.
+    /// Fails if the store does.
     pub async fn open(
         store: &Store,
         tasks: &Tasks,
@@ -70,12 +76,20 @@ impl Engine {
         web: Arc<dyn Web>,
         settings: Settings,
     ) -> Result<Engine, OpenError> {
-        let key = signing_key(&Table::new(store, SPACE), tasks).await?;
+        let keys: Table<SigningKey> = Table::new(store, SPACE);
+        let certificate_name = match keys.get(&[]).await? {
+            Some(row) => row.value.name,
+            // Nobody saw another name: it is told with signatures only, and those need the key.
+            None => format!("SimpleNotificationService-{}.pem", tasks.ids().hex(16)),
+        };
         Ok(Engine {
             topics: Table::new(store, SPACE),
             subscriptions: Table::new(store, SPACE),
             published: Table::new(store, SPACE),
-            signer: Signer::new(key)?,
+            keys,
+            signer: OnceCell::new(),
+            certificate_name,
+            tasks: tasks.clone(),
             sequence: Sequence::default(),
             outbox,
             web,
@@ -83,6 +97,17 @@ impl Engine {
             clock: tasks.clock().clone(),
             ids: tasks.ids().clone(),
         })
+    }
+
+    /// What signs notifications. The first call makes its key, if none is stored.
+    pub(crate) async fn signer(&self) -> Result<&Signer, Fault> {
+        let made = self.signer.get_or_try_init(async || {
+            let name = self.certificate_name.clone();
+            let key = signing_key(&self.keys, &self.tasks, name).await?;
+            Ok::<_, OpenError>(Signer::new(key)?)
+        });
+        made.await
+            .map_err(|error| Fault::Internal(error.to_string()))
     }
 
     /// Milliseconds since 1970.
@@ -243,12 +268,16 @@ impl Engine {
 }
 
 /// The stored key, or a new one. Of two servers that make one at once the first to write wins.
-async fn signing_key(table: &Table<SigningKey>, tasks: &Tasks) -> Result<SigningKey, OpenError> {
+async fn signing_key(
+    table: &Table<SigningKey>,
+    tasks: &Tasks,
+    name: String,
+) -> Result<SigningKey, OpenError> {
     if let Some(row) = table.get(&[]).await? {
         return Ok(row.value);
     }
     let made = tasks
-        .blocking(signing::generate)
+        .blocking(move || signing::generate(name))
         .await
         .map_err(|_| OpenError::Key("making the signing key failed".to_owned()))??;
     match table.put(&[], &made, Expect::Absent).await {

@@ -16,7 +16,7 @@ use crate::message::Message;
 use crate::names::{SubscriptionRef, TopicRef};
 use crate::notification::{Notification, Signature};
 use crate::record::{Subscription, Topic};
-use crate::signing::Version;
+use crate::signing::{Signer, Version};
 use crate::{delivery_policy, subscription_attributes};
 
 /// The service word of ARNs that stand for HTTP endpoints; the resource is the URL.
@@ -45,6 +45,7 @@ pub(crate) struct Publication<'a> {
 /// What the subscriptions of one message have in common.
 struct Shared<'a> {
     publication: &'a Publication<'a>,
+    signer: &'a Signer,
     arn: String,
     timestamp: String,
     certificate_url: String,
@@ -57,7 +58,7 @@ struct Shared<'a> {
 
 impl Engine {
     pub(crate) fn certificate_url(&self) -> String {
-        format!("{}/{}", self.settings.base, self.signer.name)
+        format!("{}/{}", self.settings.base, self.certificate_name)
     }
 
     /// ISO 8601 with milliseconds.
@@ -73,7 +74,7 @@ impl Engine {
 
     /// What goes to the outbox for a message: a posting for each confirmed subscription whose filter
     /// it passes.
-    pub(crate) fn postings(
+    pub(crate) async fn postings(
         &self,
         publication: &Publication<'_>,
         subscriptions: &[Subscription],
@@ -81,6 +82,7 @@ impl Engine {
         let version = publication.topic.attributes.get("SignatureVersion");
         let mut shared = Shared {
             publication,
+            signer: self.signer().await?,
             arn: publication.at.arn(),
             timestamp: self.timestamp(),
             certificate_url: self.certificate_url(),
@@ -125,7 +127,7 @@ impl Engine {
         let is_raw = subscription.is_raw();
         let signed = match is_raw || publication.sequence.is_some() {
             true => None,
-            false => Some(self.signature(shared, &notification)?),
+            false => Some(shared.signature(&notification)?),
         };
         let signature = signed.as_deref().map(|text| Signature {
             version: shared.version.number(),
@@ -217,27 +219,22 @@ impl Engine {
                 .map(|to| DeadLetter { to, style }),
         }))
     }
+}
 
-    fn signature(
-        &self,
-        shared: &mut Shared<'_>,
-        notification: &Notification<'_>,
-    ) -> Result<String, Fault> {
-        if let Some(known) = shared.signatures.get(notification.message) {
+impl Shared<'_> {
+    fn signature(&mut self, notification: &Notification<'_>) -> Result<String, Fault> {
+        if let Some(known) = self.signatures.get(notification.message) {
             return Ok(known.clone());
         }
         let made = self
             .signer
-            .sign(shared.version, &notification.canonical())
+            .sign(self.version, &notification.canonical())
             .map_err(|error| Fault::Internal(error.to_string()))?;
-        shared
-            .signatures
+        self.signatures
             .insert(notification.message.to_owned(), made.clone());
         Ok(made)
     }
-}
 
-impl Shared<'_> {
     /// Whether the message passes the subscription's filter.
     fn passes(&mut self, subscription: &Subscription) -> bool {
         let Some(text) = subscription.attributes.get("FilterPolicy") else {

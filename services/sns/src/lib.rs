@@ -61,7 +61,7 @@ pub async fn open(
 /// The service as the router takes it.
 pub fn service(engine: Arc<Engine>) -> Service {
     // Made once: the service lives as long as the process.
-    let certificate: &'static str = format!("/{}", engine.signer.name).leak();
+    let certificate: &'static str = format!("/{}", engine.certificate_name).leak();
     Service::new("sns", engine)
         .protocols([Protocol::Query {
             xmlns: "http://sns.amazonaws.com/doc/2010-03-31/",

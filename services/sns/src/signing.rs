@@ -44,8 +44,6 @@ pub(crate) struct Signer {
     /// The same key for SHA-1, which aws-lc-rs checks but does not sign with.
     legacy: rsa::RsaPrivateKey,
     pub(crate) certificate_pem: String,
-    /// The file name of the certificate's URL.
-    pub(crate) name: String,
 }
 
 /// What may be wrong with a key: it was not made here, or the machine gives no random numbers.
@@ -58,7 +56,7 @@ fn bad(why: impl std::fmt::Display) -> BadKey {
 }
 
 /// A new key with a certificate of its own. Takes up to a second of processor time.
-pub(crate) fn generate() -> Result<SigningKey, BadKey> {
+pub(crate) fn generate(name: String) -> Result<SigningKey, BadKey> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(bad)?;
     let der = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(bad)?;
     let key = rcgen::KeyPair::try_from(der.as_ref()).map_err(bad)?;
@@ -68,17 +66,10 @@ pub(crate) fn generate() -> Result<SigningKey, BadKey> {
         .distinguished_name
         .push(rcgen::DnType::CommonName, "sns.amazonaws.com");
     let certificate = parameters.self_signed(&key).map_err(bad)?;
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate.der());
-    let digest: String = digest
-        .as_ref()
-        .iter()
-        .take(16)
-        .map(|b| format!("{b:02x}"))
-        .collect();
     Ok(SigningKey {
         key: STANDARD.encode(der.as_ref()),
         certificate_pem: certificate.pem(),
-        name: format!("SimpleNotificationService-{digest}.pem"),
+        name,
     })
 }
 
@@ -89,7 +80,6 @@ impl Signer {
             pair: KeyPair::from_pkcs8(&der).map_err(bad)?,
             legacy: rsa::RsaPrivateKey::from_pkcs8_der(&der).map_err(bad)?,
             certificate_pem: stored.certificate_pem,
-            name: stored.name,
         })
     }
 
@@ -142,7 +132,7 @@ mod tests {
 
     #[test]
     fn both_versions_are_checked_by_the_public_key() {
-        let stored = generate().unwrap();
+        let stored = generate("n".to_owned()).unwrap();
         assert!(
             stored
                 .certificate_pem

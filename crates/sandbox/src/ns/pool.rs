@@ -245,14 +245,14 @@ impl Pool {
                 return Some(Task::Sandbox(*reach));
             }
         }
-        let all: usize = shelves.waiting.values().map(|s| s.ready.len()).sum();
-        if all >= self.waiting_max {
-            return None;
-        }
+        // Forks and processes each have the whole room: forks cost little and would leave the others none.
+        let forks = shelves.waiting_now(true) >= self.waiting_max;
+        let processes = shelves.waiting_now(false) >= self.waiting_max;
         for ((waiting, reach), shelf) in &mut shelves.waiting {
             let wanted = shelf.wanted(now, 1, WAITING_PER_KEY_MAX);
+            let is_full = if waiting.is_fork { forks } else { processes };
             let is_due = shelf.ready.len() < wanted && shelf.failures < FAILURES_MAX;
-            if is_due && self.can_wait(waiting) {
+            if is_due && !is_full && self.can_wait(waiting) {
                 return Some(Task::Waiting(waiting.clone(), *reach));
             }
         }
@@ -261,6 +261,15 @@ impl Pool {
 }
 
 impl Shelves {
+    /// How many wait now: forks, or processes of their own.
+    fn waiting_now(&self, is_fork: bool) -> usize {
+        let of_kind = self
+            .waiting
+            .iter()
+            .filter(|((w, _), _)| w.is_fork == is_fork);
+        of_kind.map(|(_, shelf)| shelf.ready.len()).sum()
+    }
+
     /// Takes out what ended, and what there is no demand for any more.
     fn surplus(&mut self, now: u64, sandboxes_max: usize) -> Vec<Prepared> {
         let mut out = Vec::new();

@@ -11,7 +11,8 @@ pub(crate) async fn get(
     _cx: Context,
     _request: RawRequest,
 ) -> Result<RawResponse, wire::Fault> {
+    let signer = engine.signer().await?;
     Ok(RawResponse::new(200)
         .header("content-type", "application/x-pem-file")
-        .body(Bytes::from(engine.signer.certificate_pem.clone())))
+        .body(Bytes::from(signer.certificate_pem.clone())))
 }

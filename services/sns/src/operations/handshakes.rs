@@ -63,7 +63,8 @@ pub(super) async fn post(
         .and_then(|t| t.attributes.get("SignatureVersion"));
     let version = Version::of(version.map(String::as_str));
     let signed = engine
-        .signer
+        .signer()
+        .await?
         .sign(version, &handshake.canonical())
         .map_err(|error| Fault::Internal(error.to_string()))?;
     let body = handshake.body(&Signature {

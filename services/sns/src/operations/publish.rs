@@ -259,7 +259,7 @@ impl Engine {
             dedup: draft.dedup.as_deref(),
             trace: origin.and_then(|parcel| parcel.trace.as_deref()),
         };
-        let postings = self.postings(&publication, &audience.subscriptions)?;
+        let postings = self.postings(&publication, &audience.subscriptions).await?;
         if !postings.is_empty() {
             self.outbox.post(postings).await?;
         }
