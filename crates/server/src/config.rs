@@ -185,7 +185,7 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "pool_waiting",
         "KILN_POOL_WAITING",
         "4",
-        "most runtimes kept waiting for their function; 0 is none",
+        "most runtimes kept waiting for their function, and as many forks; 0 is none",
     ),
     setting(
         "freeze_after_ms",
