@@ -103,7 +103,13 @@ pub(crate) fn receive<T: DeserializeOwned>(
 /// for its length first.
 pub(crate) fn receive_bytes(socket: impl AsFd) -> Result<(Vec<u8>, Vec<OwnedFd>), ChannelError> {
     let look = RecvFlags::PEEK | RecvFlags::TRUNC;
-    let (_, length) = retry_on_intr(|| recv(&socket, &mut [0; 1][..], look))?;
+    let peek = || retry_on_intr(|| recv(&socket, &mut [0; 1][..], look));
+    // A side that ends before it read everything resets the connection. The kernel tells that once,
+    // and before the last words of that side, which are still there.
+    let (_, length) = match peek() {
+        Err(Errno::CONNRESET) => peek(),
+        other => other,
+    }?;
     if length > MESSAGE_BYTES_MAX {
         return Err(ChannelError::TooLong(length));
     }
@@ -132,4 +138,23 @@ pub(crate) fn receive_bytes(socket: impl AsFd) -> Result<(Vec<u8>, Vec<OwnedFd>)
     }
     text.truncate(got.bytes);
     Ok((text, fds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_though_the_speaker_left_without_reading() {
+        let (here, there) = pair().unwrap();
+        send(&here, &"never read", &[]).unwrap();
+        send(&there, &"last words", &[]).unwrap();
+        drop(there);
+        let (word, _) = receive::<String>(&here).unwrap();
+        assert_eq!(word, "last words");
+        assert!(matches!(
+            receive::<String>(&here),
+            Err(ChannelError::Closed)
+        ));
+    }
 }
