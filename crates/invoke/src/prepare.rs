@@ -168,7 +168,7 @@ fn failed(error: &StartError) -> Failure {
         StartError::BadEntrypoint { reason, .. } => {
             failure("FunctionError.InvalidEntryPoint", reason.clone())
         }
-        StartError::NoCapacity(_) | StartError::Backend(_) => {
+        StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => {
             failure("InternalError", error.to_string())
         }
     }

@@ -290,6 +290,9 @@ pub enum StartError {
     /// The program does not exist or cannot be executed.
     #[error("{path} cannot be executed: {reason}")]
     BadEntrypoint { path: String, reason: String },
+    /// What waited for a function ended before it knew of this one: another start may do.
+    #[error("the waiting process ended before it became the function")]
+    Unheard,
     #[error("no capacity: {0}")]
     NoCapacity(String),
     #[error("sandbox failed: {0}")]

@@ -56,6 +56,11 @@ pub(crate) trait Body: Send {
         false
     }
 
+    /// The program that waited for a function has ended without having read which one.
+    fn is_unheard(&self) -> bool {
+        false
+    }
+
     /// Sends a signal to the runtime itself.
     fn signal_runtime(&mut self, signal: Signal) {
         let _ = signal;
@@ -149,6 +154,10 @@ impl Running {
             Begin::Said(InitEnd::Extension(extension)) => {
                 let exit = running.gave_up(&extension).await;
                 (StartError::InitExited { exit, took }, StopReason::Failure)
+            }
+            Begin::Exited(_) if running.body.is_unheard() => {
+                running.body.end().await;
+                return Err(StartError::Unheard);
             }
             Begin::Exited(exit) => {
                 let exit = running.blame(exit);

@@ -74,7 +74,7 @@ impl Run<'_> {
                 let text = text.trim_matches('"');
                 (errors::exit_body(kind, id, text), Status::Error(Some(kind)))
             }
-            StartError::NoCapacity(_) | StartError::Backend(_) => {
+            StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => {
                 return Err(refused(StartFailure::Sandbox(error)));
             }
         };
@@ -106,7 +106,7 @@ pub(crate) fn init_failure(error: &StartError) -> Option<(Duration, Status)> {
             Duration::ZERO,
             Status::Error(Some("Runtime.InvalidEntrypoint")),
         ),
-        StartError::NoCapacity(_) | StartError::Backend(_) => return None,
+        StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => return None,
     };
     Some((took, named(status, error)))
 }

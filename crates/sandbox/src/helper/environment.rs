@@ -74,8 +74,15 @@ impl Plan<'_> {
 /// Never returns to the helper's code.
 pub(super) fn run(plan: &Plan<'_>) -> ! {
     let report = match live(plan) {
-        Ok(Alive { runtime, beside }) => match beside {
-            None => reap(runtime),
+        Ok(Alive {
+            runtime,
+            beside,
+            handed,
+        }) => match beside {
+            None => match (reap(runtime), handed) {
+                (_, Some(handed)) if is_unread(&handed) => FromInit::Unheard,
+                (report, _) => report,
+            },
             Some(mut beside) => {
                 // Nothing that the server could say now matters but that it is gone.
                 beside.watch(plan.server.as_fd());
@@ -102,6 +109,12 @@ impl From<Failure> for FromInit {
 struct Alive {
     runtime: i32,
     beside: Option<Beside>,
+    /// From where the program that waited reads its variables.
+    handed: Option<OwnedFd>,
+}
+
+fn is_unread(pipe: &OwnedFd) -> bool {
+    rustix::io::ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0)
 }
 
 /// Prepares and becomes a function.
@@ -120,7 +133,7 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
     drop(listeners);
     let mut pid = runtime.pid;
     let mut beside = None;
-    loop {
+    let is_handed = loop {
         let (told, text, offer) = furnished(plan, &root, pid)?;
         match told {
             ToInit::Run {
@@ -136,7 +149,7 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                     match order::fork(plan, rules.as_ref(), offer, &variables, *data_bytes_max) {
                         Ok(fork) => {
                             pid = fork;
-                            break;
+                            break false;
                         }
                         Err(Failure { step, errno }) => {
                             tell(plan, &FromInit::NotForked { step, errno }, &[]);
@@ -147,7 +160,7 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                     beside = Some(settle(plan, neighbours, pid)?);
                 }
                 started(runtime.start(&text))?;
-                break;
+                break false;
             }
             ToInit::Go => return Err(Errno::PROTO).at("go without extensions")?,
             ToInit::Wait { .. } => {
@@ -163,24 +176,24 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                 copy::all(tmp, &root.tmp).at("copy /tmp")?;
                 keeper::ask(keeper)?;
                 pid = keeper::arrived(runtime.pid).at("find the fork")?;
-                break;
+                break false;
             }
             ToInit::WaitAsFork => {
                 let offer = offer.as_ref().ok_or(Errno::NOENT);
                 let (offer, data_bytes_max) = offer.at("find an interpreter")?;
                 let (variables, words) = pipe_with(PipeFlags::CLOEXEC).at("make a pipe")?;
                 pid = order::fork(plan, rules.as_ref(), offer, &variables, *data_bytes_max)?;
-                runtime.give_way(pid, words);
+                runtime.give_way(pid, words, variables);
                 tell(plan, &FromInit::Waiting, &[]);
             }
             ToInit::HandOver { tmp_bytes, env } => {
                 root.resize_tmp(tmp_bytes)?;
                 root::stand()?;
                 runtime.hand_over(&env).at("hand over the variables")?;
-                break;
+                break true;
             }
         }
-    }
+    };
     tell(plan, &FromInit::Started, &[]);
     if let Some(keeper) = keeper {
         drop((runtime, rules));
@@ -188,11 +201,15 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
         stay(plan, &keeper, &tmp).at("stay as it is")?;
         return Err(keeper.keep(plan, &tmp, pid));
     }
-    drop((root, runtime, rules));
-    close_up(plan, beside.as_ref()).at("shrink the first process")?;
+    drop((root, rules));
+    let handed = Some(runtime.into_heard()).filter(|_| is_handed);
+    let lives = beside.iter().flat_map(Beside::lives);
+    let kept = lives.chain(handed.as_ref().map(AsFd::as_fd)).collect();
+    close_up(plan, kept).at("shrink the first process")?;
     Ok(Alive {
         runtime: pid,
         beside,
+        handed,
     })
 }
 
@@ -349,8 +366,8 @@ fn stay(plan: &Plan<'_>, keeper: &Keeper, tmp: &OwnedFd) -> io::Result<()> {
     sys::close_all_but(&kept)
 }
 
-/// The first process keeps nothing but its socket to the server.
-fn close_up(plan: &Plan<'_>, beside: Option<&Beside>) -> io::Result<()> {
+/// The first process keeps nothing but this and its socket to the server.
+fn close_up<'a>(plan: &'a Plan<'_>, mut kept: Vec<BorrowedFd<'a>>) -> io::Result<()> {
     sys::drop_bounding_set()?;
     confine::no_capabilities()?;
     // Dropping rights may have made it readable again.
@@ -360,8 +377,7 @@ fn close_up(plan: &Plan<'_>, beside: Option<&Beside>) -> io::Result<()> {
         sys::dup_to(null.as_fd(), standard)?;
     }
     drop(null);
-    let lives = beside.into_iter().flat_map(Beside::lives);
-    let kept: Vec<BorrowedFd<'_>> = lives.chain([plan.server.as_fd()]).collect();
+    kept.push(plan.server.as_fd());
     sys::close_all_but(&kept)
 }
 

@@ -237,6 +237,9 @@ pub(crate) enum FromInit {
     BadEntrypoint { errno: i32 },
     /// The runtime ended.
     Exited { code: Option<i32>, signal: i32 },
+    /// A waiting program ended before it had read the variables of the function that it was to
+    /// become.
+    Unheard,
     /// The extensions run and the program waits for [`ToInit::Go`]. With the reading end of what
     /// they write, and for each a socket that can be connected inside.
     Beside,

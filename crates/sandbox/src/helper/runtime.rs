@@ -25,6 +25,8 @@ pub(super) struct Runtime {
     pub(super) pid: i32,
     /// Carries the program, then what a waiting program waits for.
     words: File,
+    /// Its reading end, to see what was not read.
+    heard: OwnedFd,
     /// Says why there is no program; closed by the exec.
     failed: File,
 }
@@ -52,6 +54,7 @@ impl Runtime {
         Ok(Runtime {
             pid,
             words: words.into(),
+            heard,
             failed: failed.into(),
         })
     }
@@ -78,9 +81,11 @@ impl Runtime {
         }
     }
 
-    /// A fork takes the place of this process, which ends. It hears what comes from `words`.
-    pub(super) fn give_way(&mut self, fork: i32, words: OwnedFd) {
+    /// A fork takes the place of this process, which ends. It reads what comes from `words` at
+    /// `heard`.
+    pub(super) fn give_way(&mut self, fork: i32, words: OwnedFd, heard: OwnedFd) {
         self.words = words.into();
+        self.heard = heard;
         if let Some(pid) = Pid::from_raw(self.pid) {
             // It has nothing to wait for any more; nobody else reaps it before the function runs.
             let _ = waitpid(Some(pid), WaitOptions::empty());
@@ -96,6 +101,12 @@ impl Runtime {
             records.push(0);
         }
         self.words.write_all(&records)
+    }
+
+    /// The reading end of what was handed over: what is left in it when the program has ended was
+    /// never read.
+    pub(super) fn into_heard(self) -> OwnedFd {
+        self.heard
     }
 }
 

@@ -49,6 +49,7 @@ pub(super) struct Body {
     /// The extension whose end is `exit`.
     fallen: Option<String>,
     runtime_is_gone: bool,
+    is_unheard: bool,
     /// What it is a fork of must not end before it.
     below: Option<Arc<dyn Snapshot>>,
 }
@@ -82,6 +83,7 @@ impl Body {
             deliveries: None,
             fallen: None,
             runtime_is_gone: false,
+            is_unheard: false,
             below: None,
         })
     }
@@ -215,6 +217,11 @@ impl running::Body for Body {
             Ok((FromInit::ExtensionExited { name, code, signal }, _)) => {
                 Ended::Extension(name, code.map_or(Death::Signal(signal), Death::Code))
             }
+            Ok((FromInit::Unheard, _)) => {
+                self.runtime_is_gone = true;
+                self.is_unheard = true;
+                Ended::Runtime(Exit::Signal(Signal::KILL.as_raw()))
+            }
             // The first process itself was killed.
             _ => Ended::All(Exit::Signal(Signal::KILL.as_raw())),
         }
@@ -247,6 +254,10 @@ impl running::Body for Body {
 
     fn runtime_is_gone(&self) -> bool {
         self.runtime_is_gone
+    }
+
+    fn is_unheard(&self) -> bool {
+        self.is_unheard
     }
 
     fn signal_runtime(&mut self, signal: Signal) {

@@ -272,6 +272,44 @@ impl Namespaces {
             }
         }
     }
+
+    async fn begin(&self, spec: &EnvironmentSpec) -> Result<Box<dyn Environment>, StartError> {
+        let clock = self.tasks.clock().clone();
+        let begin = clock.monotonic();
+        let reach = reach(&self.config, spec.network);
+        if reach.full && !self.hello().full_network {
+            return Err(backend("this host cannot give functions the full network"));
+        }
+        let starting = self.pool.starting();
+        let make = async {
+            match &spec.snapshot {
+                Some(snapshot) => self.restore(spec, snapshot, reach).await,
+                None => self.make(spec, reach).await,
+            }
+        };
+        let made = clock.timeout(SETUP_MAX, make).await;
+        let mut made = made.map_err(|_| backend("making the environment took too long"))??;
+        let started = clock.monotonic();
+        let handle = self.serve(&mut made, spec)?;
+        made.body.limit_to(spec.memory);
+        let streams = Streams::new(made.text, made.framed, spec.output.clone(), clock.clone())
+            .map_err(backend)?;
+        let streams = match made.beside.pop() {
+            Some(pipe) => streams.with_extensions(pipe).map_err(backend)?,
+            None => streams,
+        };
+        let init = InitReport {
+            duration: Duration::ZERO,
+            setup: started.since(begin),
+            origin: made.origin,
+        };
+        let body = Box::new(made.body);
+        let path = spec.argv.first().map_or("", String::as_str);
+        let limit = (path, spec.init_limit);
+        let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
+        drop(starting);
+        Ok(Box::new(running))
+    }
 }
 
 impl Drop for Namespaces {
@@ -291,42 +329,15 @@ impl Sandbox for Namespaces {
         self.config.endpoint.map(|_| inside)
     }
 
-    async fn start(&self, spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError> {
-        let clock = self.tasks.clock().clone();
-        let begin = clock.monotonic();
-        let reach = reach(&self.config, spec.network);
-        if reach.full && !self.hello().full_network {
-            return Err(backend("this host cannot give functions the full network"));
-        }
-        let starting = self.pool.starting();
-        let make = async {
-            match &spec.snapshot {
-                Some(snapshot) => self.restore(&spec, snapshot, reach).await,
-                None => self.make(&spec, reach).await,
+    async fn start(&self, mut spec: EnvironmentSpec) -> Result<Box<dyn Environment>, StartError> {
+        match self.begin(&spec).await {
+            Err(StartError::Unheard) => {
+                tracing::debug!(id = %spec.id, "a waiting process ended as it was handed over");
+                spec.waiting = None;
+                self.begin(&spec).await
             }
-        };
-        let made = clock.timeout(SETUP_MAX, make).await;
-        let mut made = made.map_err(|_| backend("making the environment took too long"))??;
-        let started = clock.monotonic();
-        let handle = self.serve(&mut made, &spec)?;
-        made.body.limit_to(spec.memory);
-        let streams = Streams::new(made.text, made.framed, spec.output.clone(), clock.clone())
-            .map_err(backend)?;
-        let streams = match made.beside.pop() {
-            Some(pipe) => streams.with_extensions(pipe).map_err(backend)?,
-            None => streams,
-        };
-        let init = InitReport {
-            duration: Duration::ZERO,
-            setup: started.since(begin),
-            origin: made.origin,
-        };
-        let body = Box::new(made.body);
-        let path = spec.argv.first().map_or("", String::as_str);
-        let limit = (path, spec.init_limit);
-        let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
-        drop(starting);
-        Ok(Box::new(running))
+            other => other,
+        }
     }
 
     async fn snapshot(&self, spec: EnvironmentSpec) -> Result<Taken, StartError> {
