@@ -160,6 +160,8 @@ pub struct Depth {
 /// At least once, no order promised.
 #[async_trait]
 pub trait Queue: Send + Sync {
+    /// With `dedup`, a message whose like was put within the last five minutes is taken for that one. Minutes
+    /// while the store is closed do not count: who was killed between a put and its note puts again.
     async fn put(
         &self,
         queue: &QueueId,

@@ -35,7 +35,7 @@ impl Engine {
         }
         let id = message.dedup.as_deref().unwrap_or_default();
         // Neither part can hold a space.
-        Ok(match attribute("DeduplicationScope") {
+        Ok(match queue.dedup_scope(self.now()) {
             Some("messageGroup") => {
                 format!("{} {id}", message.group.as_deref().unwrap_or_default())
             }
@@ -126,6 +126,7 @@ impl Engine {
             seq: one.receipt.seq,
             parts: one.receipt.parts,
             is_saved: true,
+            group: String::new(),
         };
         // The receive that found it dead was none.
         let received = match source {
@@ -150,14 +151,14 @@ impl Engine {
                 false => 0,
             },
             dedup: None,
-            with: Keep::delete_ops(&from.id, trace),
+            with: Keep::delete_ops(&from.id, &trace),
         };
         let sent = to.send(vec![draft]).await?;
         sent.into_iter()
             .next()
             .ok_or(Fault::Overtaken)?
             .map_err(Fault::from)?;
-        from.drop_places(std::iter::once(trace.seq));
+        from.drop_places(std::iter::once(&trace));
         Ok(())
     }
 }

@@ -56,11 +56,40 @@ pub(crate) struct Queue {
     pub(crate) attributes: Attributes,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) tags: BTreeMap<String, String>,
+    /// The scope of deduplication that was changed last, and until when it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope_before: Option<(String, i64)>,
 }
+
+/// Seconds until another scope of deduplication counts: recorded answers of AWS show the old one after a
+/// change.  [SQS API: SetQueueAttributes]
+const SCOPE_S: i64 = 60;
 
 impl Queue {
     pub(crate) fn is_fifo(&self) -> bool {
         attributes::is_fifo(&self.attributes)
+    }
+
+    /// What makes messages repeats, now.
+    pub(crate) fn dedup_scope(&self, now_s: i64) -> Option<&str> {
+        match &self.scope_before {
+            Some((scope, until_s)) if now_s < *until_s => Some(scope),
+            _ => self
+                .attributes
+                .get("DeduplicationScope")
+                .map(String::as_str),
+        }
+    }
+
+    /// Takes the checked attributes of a request.
+    pub(crate) fn apply(&mut self, wanted: &Attributes, now_s: i64) {
+        let before = self.dedup_scope(now_s).map(str::to_owned);
+        attributes::apply(&mut self.attributes, wanted);
+        let after = self.attributes.get("DeduplicationScope");
+        if let Some(before) = before.filter(|before| Some(before) != after) {
+            self.scope_before = Some((before, now_s.saturating_add(SCOPE_S)));
+        }
+        self.modified_s = now_s;
     }
 
     /// Of an attribute in seconds.
@@ -201,14 +230,19 @@ impl Engine {
 
     pub(crate) async fn remove(&self, at: &QueueRef) -> Result<(), Fault> {
         let (_, live) = self.open_queue(at).await?;
-        // A crash between the two leaves a queue without messages.
-        live.end().await?;
-        let op = self.queues.delete_op(&parts(at), Expect::Any);
-        let removed = self.queues.txn(vec![op]).await;
+        // A crash between the two leaves a queue without messages. So does a failure: what is asked of the
+        // queue then finds it on the disk, as a start would.
+        let removed = match live.end().await {
+            Ok(()) => {
+                let op = self.queues.delete_op(&parts(at), Expect::Any);
+                self.queues.txn(vec![op]).await
+            }
+            Err(error) => Err(error),
+        };
         self.changed(at);
-        removed?;
-        live.close();
         self.lives.forget(&live.id);
+        removed?;
+        live.clear_later();
         Ok(())
     }
 

@@ -56,11 +56,12 @@ pub(crate) struct Known {
 }
 
 /// What of a message must go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trace {
     pub(crate) seq: Seq,
     pub(crate) parts: u32,
     pub(crate) is_saved: bool,
+    pub(crate) group: String,
 }
 
 fn key(kind: &str, queue: &str, seq: Seq) -> Key {
@@ -125,24 +126,29 @@ impl Head {
 }
 
 fn encode_receipts(receipts: Receipts, at_ms: i64) -> Bytes {
-    let mut bytes = BytesMut::with_capacity(29);
+    let mut bytes = BytesMut::with_capacity(37);
     bytes.put_u8(FORM);
     bytes.put_u32(receipts.count);
     bytes.put_i64(receipts.first_ms);
     bytes.put_u64(receipts.nonce);
     bytes.put_i64(at_ms);
+    bytes.put_i64(receipts.last_ms);
     bytes.freeze()
 }
 
 fn decode_receipts(mut bytes: &[u8]) -> Option<(Receipts, i64)> {
     let bytes = &mut bytes;
     let [_form] = take(bytes)?;
-    let receipts = Receipts {
+    let mut receipts = Receipts {
         count: u32::from_be_bytes(take(bytes)?),
         first_ms: i64::from_be_bytes(take(bytes)?),
+        last_ms: 0,
         nonce: u64::from_be_bytes(take(bytes)?),
     };
-    Some((receipts, i64::from_be_bytes(take(bytes)?)))
+    let at_ms = i64::from_be_bytes(take(bytes)?);
+    // Records of the time before have no last receive.
+    receipts.last_ms = take(bytes).map_or(receipts.first_ms, i64::from_be_bytes);
+    Some((receipts, at_ms))
 }
 
 /// Attributes as JSON with its length before it, then body.
@@ -263,7 +269,7 @@ impl Keep {
     }
 
     /// The operations that delete a message.
-    pub(crate) fn delete_ops(queue: &str, trace: Trace) -> Vec<Op> {
+    pub(crate) fn delete_ops(queue: &str, trace: &Trace) -> Vec<Op> {
         let mut ops = vec![
             delete(key("h", queue, trace.seq)),
             delete(key("b", queue, trace.seq)),
@@ -337,6 +343,14 @@ impl Keep {
             head.ok_or_else(|| damaged(&key))
         };
         rows.await?.into_iter().map(decode).collect()
+    }
+
+    /// What the index knew of a message, if it is still there.
+    pub(crate) async fn head(&self, queue: &str, seq: Seq) -> Result<Option<Head>, StoreError> {
+        let at = key("h", queue, seq);
+        let found = self.records.get(SPACE, &at).await?;
+        let decode = |(bytes, _): (Bytes, _)| Head::decode(seq, &bytes).ok_or_else(|| damaged(&at));
+        found.map(decode).transpose()
     }
 
     pub(crate) async fn receipts(
@@ -420,8 +434,9 @@ impl Keep {
                 seq: head.seq,
                 parts: head.parts,
                 is_saved: true,
+                group: String::new(),
             };
-            ops.extend(Keep::delete_ops(queue, trace));
+            ops.extend(Keep::delete_ops(queue, &trace));
         }
         let is_done = ops.is_empty();
         if is_done {
@@ -465,10 +480,16 @@ mod tests {
         let receipts = Receipts {
             count: 1,
             first_ms: 2,
+            last_ms: 3,
             nonce: u64::MAX,
         };
         let stored = encode_receipts(receipts, 9);
         assert_eq!(decode_receipts(&stored), Some((receipts, 9)));
+        let before = Receipts {
+            last_ms: 2,
+            ..receipts
+        };
+        assert_eq!(decode_receipts(&stored[..29]), Some((before, 9)));
         let message = Message {
             id: "i".to_owned(),
             body: Bytes::from_static(b"\0body"),

@@ -16,6 +16,8 @@ use crate::names::QueueRef;
 
 /// Tasks kept for each queue.  [SQS API: ListMessageMoveTasks]
 pub(crate) const TASKS_MAX: usize = 10;
+/// Moved messages after which their number is written down.
+const SAVED_EVERY: u64 = 100;
 /// How long a message that is being moved is not seen.
 const VISIBILITY_MS: i64 = 30_000;
 
@@ -189,6 +191,8 @@ impl Engine {
             receives_max: None,
             retention_ms: queue.millis("MessageRetentionPeriod"),
             is_patient: true,
+            // After a crash they are ready, and the task goes on with them.
+            is_noted: false,
         };
         let catch = live.look(&ask).await?;
         if catch.received.is_empty() && !catch.is_stale {
@@ -196,8 +200,12 @@ impl Engine {
         }
         for one in catch.received {
             self.move_one(task, &live, one).await?;
-            self.moves
+            let moved = self
+                .moves
                 .edit(&task.source, &task.id, |task| task.moved += 1);
+            if let Some(task) = moved.filter(|task| task.moved.is_multiple_of(SAVED_EVERY)) {
+                self.save_move(&task).await?;
+            }
             if let Some(per_second) = task.per_second {
                 let wait = Duration::from_secs(1) / per_second;
                 self.tasks.clock().sleep(wait).await;
@@ -211,7 +219,7 @@ impl Engine {
         let moved = self.move_to(task, from, one).await;
         if moved.is_err() {
             // It is back at once; that it may be gone by now is fine.
-            let _ = from.change(&receipt, 0);
+            let _ = from.change(&receipt, 0).await;
         }
         moved
     }

@@ -82,6 +82,7 @@ impl QueueReader for Engine {
             receives_max: None,
             retention_ms: queue.millis("MessageRetentionPeriod"),
             is_patient: true,
+            is_noted: true,
         };
         let wait = wait.min(WAIT_MAX);
         let received = Engine::receive(self, &at, &queue, &live, ask, wait).await;
@@ -108,7 +109,9 @@ impl QueueReader for Engine {
         let parsed = Receipt::parse(receipt).filter(|parsed| parsed.queue == live.id);
         let visibility_ms = i64::try_from(visibility.as_millis()).unwrap_or(i64::MAX);
         // What is gone or visible again needs no hold.
-        let _ = live.change(&parsed.ok_or_else(invalid)?, visibility_ms);
+        let parsed = parsed.ok_or_else(invalid)?;
+        let changed = live.change(&parsed, visibility_ms).await;
+        let _unheld = changed.map_err(|error| unread(error.into()))?;
         Ok(())
     }
 }

@@ -8,6 +8,9 @@ use crate::shelf::Seq;
 /// [SQS guide: exactly-once processing]
 pub(crate) const WINDOW_MS: i64 = 5 * 60 * 1_000;
 
+/// Begins the key of what another part of the process delivers.
+pub(crate) const PARCEL: &str = "parcel ";
+
 /// The deduplication ids of one queue.
 #[derive(Debug, Default)]
 pub(crate) struct Recent {
@@ -35,9 +38,13 @@ pub(crate) enum Claim {
 }
 
 impl Recent {
-    /// What an earlier process left.
+    /// What an earlier process left. For parcels time begins anew: who was killed before it noted that one
+    /// arrived brings it again, however long nothing ran.
     pub(crate) fn restore(&mut self, knowns: Vec<Known>, now_ms: i64) {
-        for known in knowns {
+        for mut known in knowns {
+            if known.key.starts_with(PARCEL) {
+                known.until_ms = now_ms.saturating_add(WINDOW_MS);
+            }
             match known.until_ms > now_ms {
                 true => self.settle(known),
                 false => self.over.push(known.seq),
@@ -137,5 +144,20 @@ mod tests {
         recent.restore(vec![known(1, 5)], 5);
         assert_eq!(recent.claim("k", 5), Claim::New);
         assert_eq!(recent.take_over(5, 9), [1]);
+    }
+
+    #[test]
+    fn a_parcel_is_known_after_any_downtime() {
+        let parcel = Known {
+            key: format!("{PARCEL}7"),
+            ..known(1, 5)
+        };
+        let mut recent = Recent::default();
+        recent.restore(vec![parcel], 1_000_000);
+        let claim = |recent: &mut Recent, at| recent.claim("parcel 7", at);
+        assert!(matches!(claim(&mut recent, 1_000_000), Claim::Known(_)));
+        let end = 1_000_000 + WINDOW_MS;
+        assert!(matches!(claim(&mut recent, end - 1), Claim::Known(_)));
+        assert_eq!(claim(&mut recent, end), Claim::New);
     }
 }

@@ -6,15 +6,19 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// The place of a message in its queue: grows with every send, never repeats.
+/// The place of a message in its queue: grows with every send, never repeats. Receives are numbered in
+/// the same row.
 pub(crate) type Seq = u64;
+
+/// Messages received too often that one receive finds.
+const DEAD_MAX: usize = 100;
 
 /// The messages of one queue by what they wait for.
 #[derive(Debug)]
 pub(crate) struct Shelf {
     is_fifo: bool,
     groups: HashMap<Arc<str>, Group>,
-    /// The groups that can give a message: how busy they are, their first message.
+    /// The groups that can give a message: how busy they are, since when they wait for their turn.
     order: BTreeSet<(usize, Seq, Arc<str>)>,
     /// Delayed and in-flight messages by the time at which they become ready.
     waiting: BTreeSet<(i64, Seq)>,
@@ -39,6 +43,8 @@ struct Group {
     /// What a FIFO queue must not overtake: in flight, delayed, or on its way to the disk.
     held: BTreeSet<Seq>,
     in_flight: usize,
+    /// Its last receive: who was served goes behind those who waited already.
+    served: Seq,
     place: Option<(usize, Seq)>,
 }
 
@@ -63,6 +69,7 @@ struct Mark {
 pub(crate) struct Receipts {
     pub(crate) count: u32,
     pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
     /// Names the last receive: an older receipt handle has another number.
     pub(crate) nonce: u64,
 }
@@ -90,16 +97,19 @@ pub(crate) struct Pick {
     pub(crate) max: usize,
     /// Receives after which a message is dead.
     pub(crate) receives_max: Option<u32>,
+    /// Whether the receives are to outlive a crash.
+    pub(crate) is_noted: bool,
 }
 
 /// Whether a receipt handle still holds its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// In flight by this receive.
-    Held,
+    /// In flight by this receive, since then.
+    Held { since_ms: i64 },
     /// The message is there, by now visible or received by somebody else.
     Expired,
-    Gone,
+    /// Gone, or ready and not received since a crash: only its record tells.
+    Unmarked,
 }
 
 impl Shelf {
@@ -198,6 +208,7 @@ impl Shelf {
         self.tick(pick.now_ms);
         let mut haul = Haul::default();
         while haul.received.len() < pick.max
+            && haul.dead.len() < DEAD_MAX
             && let Some((_, _, name)) = self.order.first().cloned()
         {
             // A receive gets a run of one group: behind its own messages only others must wait.
@@ -212,6 +223,10 @@ impl Shelf {
                     _ => haul.received.push(picked),
                 }
             }
+        }
+        // What was received for no time at all is ready for the next receive.
+        if pick.until_ms <= pick.now_ms {
+            self.tick(pick.now_ms);
         }
         haul
     }
@@ -237,6 +252,7 @@ impl Shelf {
         });
         mark.phase = Phase::InFlight;
         mark.at_ms = pick.until_ms;
+        mark.receipt.last_ms = pick.now_ms;
         if mark.receipt.count == 0 {
             mark.receipt.first_ms = pick.now_ms;
         }
@@ -251,15 +267,10 @@ impl Shelf {
             ..mark.receipt
         };
         self.hold(seq, mark);
-        let [new, _] = &mut self.changed;
-        new.insert(seq);
-        // Of no time at all: it is ready again at once.
-        if pick.until_ms <= pick.now_ms {
-            self.waiting.remove(&(pick.until_ms, seq));
-            self.waiting.insert((pick.now_ms + 1, seq));
-            if let Some(mark) = self.marks.get_mut(&seq) {
-                mark.at_ms = pick.now_ms + 1;
-            }
+        self.edit(name, |group| group.served = nonce);
+        if pick.is_noted {
+            let [new, _] = &mut self.changed;
+            new.insert(seq);
         }
         Picked { seq, receipts }
     }
@@ -268,11 +279,12 @@ impl Shelf {
         self.tick(now_ms);
         match self.marks.get(&seq) {
             Some(mark) if mark.phase == Phase::InFlight && mark.receipt.nonce == nonce => {
-                Hold::Held
+                Hold::Held {
+                    since_ms: mark.receipt.last_ms,
+                }
             }
             Some(_) => Hold::Expired,
-            None if self.groups.values().any(|g| g.ready.contains(&seq)) => Hold::Expired,
-            None => Hold::Gone,
+            None => Hold::Unmarked,
         }
     }
 
@@ -292,47 +304,23 @@ impl Shelf {
         self.tick(now_ms) > 0
     }
 
-    /// Forgets a message, wherever it is. Returns whether its receives were written down, and
-    /// whether it was there.
-    pub(crate) fn remove(&mut self, seq: Seq) -> Removed {
+    /// Forgets a message, wherever it is. `group`: where it is ready if nothing marks it.
+    pub(crate) fn remove(&mut self, seq: Seq, group: &str) {
         self.changed.iter_mut().for_each(|set| {
             set.remove(&seq);
         });
-        let Some(mark) = self.marks.get(&seq) else {
-            return self.remove_unmarked(seq);
-        };
-        let is_saved = mark.is_saved;
-        if mark.phase != Phase::Ready {
+        let marked = self.marks.get(&seq).map(|mark| mark.phase);
+        if marked.is_some_and(|phase| phase != Phase::Ready) {
             self.release(seq);
         }
-        let group = self.marks.remove(&seq).map(|mark| mark.group);
-        self.counts.ready -= 1;
-        if let Some(name) = group {
-            self.edit(&name, |group| {
-                group.ready.remove(&seq);
-            });
-        }
-        Removed {
-            is_saved,
-            was_there: true,
-        }
-    }
-
-    /// After a crash nobody remembers the group of a message that was received before it.
-    fn remove_unmarked(&mut self, seq: Seq) -> Removed {
-        let mut groups = self.groups.iter();
-        let found = groups.find(|(_, group)| group.ready.contains(&seq));
-        let found = found.map(|(name, _)| name.clone());
-        let was_there = found.is_some();
-        if let Some(name) = found {
+        let name = self.marks.remove(&seq).map(|mark| mark.group);
+        let name = name.as_deref().unwrap_or(group);
+        let is_ready = |group: &Group| group.ready.contains(&seq);
+        if self.groups.get(name).is_some_and(is_ready) {
             self.counts.ready -= 1;
-            self.edit(&name, |group| {
+            self.edit(name, |group| {
                 group.ready.remove(&seq);
             });
-        }
-        Removed {
-            is_saved: false,
-            was_there,
         }
     }
 
@@ -359,11 +347,9 @@ impl Shelf {
 
     /// Forgets all messages up to this one.
     pub(crate) fn purge(&mut self, last: Seq) {
-        let mut all: Vec<Seq> = self.marks.keys().copied().collect();
-        all.extend(self.groups.values().flat_map(|g| g.ready.iter().copied()));
-        all.sort_unstable();
-        all.dedup();
-        if all.last().is_none_or(|newest| *newest <= last) {
+        let readies = self.groups.values().filter_map(|g| g.ready.last());
+        let newest = readies.chain(self.marks.keys()).max();
+        if newest.is_none_or(|newest| *newest <= last) {
             let sending = std::mem::take(&mut self.groups).into_iter();
             let marks = std::mem::take(&mut self.marks);
             *self = Shelf::new(self.is_fifo);
@@ -374,8 +360,15 @@ impl Shelf {
             }
             return;
         }
-        for seq in all.into_iter().filter(|seq| *seq <= last) {
-            self.remove(seq);
+        let marked = self.marks.iter().map(|(seq, mark)| (*seq, &mark.group));
+        let ready = self.groups.iter().flat_map(|(name, group)| {
+            let purged = group.ready.range(..=last);
+            purged.map(move |seq| (*seq, name))
+        });
+        let all = marked.filter(|(seq, _)| *seq <= last).chain(ready);
+        let all: Vec<(Seq, Arc<str>)> = all.map(|(seq, name)| (seq, name.clone())).collect();
+        for (seq, group) in all {
+            self.remove(seq, &group);
         }
     }
 
@@ -468,7 +461,11 @@ impl Shelf {
                 true => 0,
                 false => group.in_flight,
             };
-            is_free.then_some((busy, *first))
+            let turn = match self.is_fifo {
+                true => group.served.max(*first),
+                false => *first,
+            };
+            is_free.then_some((busy, turn))
         });
         let (before, is_empty) = (group.place, group.ready.is_empty() && group.held.is_empty());
         group.place = place;
@@ -485,11 +482,4 @@ impl Shelf {
             self.groups.remove(&name);
         }
     }
-}
-
-/// What became of a removed message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Removed {
-    pub(crate) is_saved: bool,
-    pub(crate) was_there: bool,
 }

@@ -13,6 +13,7 @@ use crate::fault::Fault;
 use crate::live::Draft;
 use crate::message::{Attribute, Message};
 use crate::names::QueueRef;
+use crate::recent::PARCEL;
 
 /// Who AWS's services are in queues: the unique ids of their users.  [seen in messages of AWS]
 const SENDERS: &[(&str, &str)] = &[
@@ -121,7 +122,7 @@ impl Engine {
             (true, None) => return Err(Fault::MissingParameter("MessageGroupId")),
             (true, Some(_)) => self.deduplicate(queue, &mut message)?,
             // A try after one whose end the sender does not know.
-            (false, _) => format!("parcel {}", parcel.id),
+            (false, _) => format!("{PARCEL}{}", parcel.id),
         };
         Ok(Draft {
             message,

@@ -100,7 +100,7 @@ pub(crate) fn open(
         tasks: tasks.clone(),
         watches: Watches::default(),
         due: Due::default(),
-        earlier: Earlier::new(rev),
+        earlier: Earlier::new(rev, tasks.clock().now()),
         held: Held::default(),
         desk: Desk::default(),
         closed: AtomicBool::new(false),

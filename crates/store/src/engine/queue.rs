@@ -36,19 +36,32 @@ const ENDED_MAX: usize = 10_000;
 #[derive(Default)]
 pub(crate) struct Due(Mutex<HashMap<String, Arc<Notify>>>);
 
-/// Who held leases when this process began is gone: its messages need not wait for their ends.
+/// Who held leases when this process began is gone: its messages need not wait for their ends. Who had
+/// put messages and not noted it puts them again: their ids are known for another window.
 pub(crate) struct Earlier {
     /// No lease of this process has this number or a lower one.
     last: u64,
+    /// Ids that ended while nothing ran are remembered until then.
+    known_until: Time,
     /// Queues that were looked through.
     done: Mutex<HashSet<String>>,
 }
 
 impl Earlier {
-    pub(crate) fn new(last: u64) -> Earlier {
+    pub(crate) fn new(last: u64, opened: Time) -> Earlier {
         Earlier {
             last,
+            known_until: opened + DEDUP_WINDOW,
             done: Mutex::default(),
+        }
+    }
+
+    /// Ids whose end is not behind this are forgotten.
+    fn forgotten(&self, now: Time) -> Time {
+        if now < self.known_until {
+            Time::EPOCH
+        } else {
+            now
         }
     }
 
@@ -190,6 +203,7 @@ struct Put {
     queue: String,
     body: Bytes,
     now: Time,
+    forgotten: Time,
     not_before: Time,
     dedup: Option<String>,
 }
@@ -205,7 +219,7 @@ impl Put {
                 .split_at_checked(8)
                 .unzip();
             if let (Some(end), Some(id)) = (end, id)
-                && key_time(end) > self.now
+                && key_time(end) > self.forgotten
             {
                 return Ok(MsgId(String::from_utf8_lossy(id).into_owned()));
             }
@@ -229,7 +243,7 @@ impl Put {
 
     fn remember(&self, batch: &mut Batch<'_>, dedup: &str, id: &str) -> Result<(), Failure> {
         let tables = &mut batch.tables;
-        let over = tables.range(Which::DedupEnd, &[], &time_key(self.now), DEDUP_SWEPT)?;
+        let over = tables.range(Which::DedupEnd, &[], &time_key(self.forgotten), DEDUP_SWEPT)?;
         for (end_key, _) in over {
             let (end, key) = end_key.split_at_checked(8).unwrap_or_default();
             // The id may have been given again since, with a later end.
@@ -369,9 +383,11 @@ impl Queue for Shared {
             dedup.map_or(0, str::len),
             NAME_BYTES_MAX,
         )?;
+        let now = self.tasks.clock().now();
         let put = Put {
             queue: queue.0.clone(),
-            now: self.tasks.clock().now(),
+            now,
+            forgotten: self.earlier.forgotten(now),
             not_before,
             dedup: dedup.map(str::to_owned),
             body,

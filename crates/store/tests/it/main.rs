@@ -4,5 +4,6 @@
 
 mod crashes;
 mod data_dir;
+mod dedup;
 mod engines;
 mod lanes;

@@ -25,6 +25,8 @@ pub(crate) struct Ask {
     pub(crate) retention_ms: i64,
     /// Waits for messages: a full flight is then an empty answer and no error.
     pub(crate) is_patient: bool,
+    /// Outlives a crash: the count, and how long the messages are not seen.
+    pub(crate) is_noted: bool,
 }
 
 /// The answer of an earlier receive.
@@ -60,7 +62,7 @@ impl Live {
         let picked = haul.received.into_iter().map(|picked| (picked, true));
         for (picked, is_alive) in picked.chain(haul.dead.into_iter().map(|p| (p, false))) {
             let Some(message) = self.keep.read(&self.id, picked.seq).await? else {
-                self.state().shelf.remove(picked.seq);
+                self.state().shelf.remove(picked.seq, "");
                 catch.is_stale = true;
                 continue;
             };
@@ -86,6 +88,7 @@ impl Live {
             count,
             first_ms,
             nonce,
+            ..
         } = picked.receipts;
         let receipt = Receipt {
             queue: self.id.clone(),
@@ -107,6 +110,7 @@ impl Live {
             seq,
             parts,
             is_saved,
+            group: String::new(),
         }
     }
 }
@@ -133,6 +137,7 @@ impl State {
             until_ms,
             max: ask.max.min(room),
             receives_max: ask.receives_max,
+            is_noted: ask.is_noted,
         };
         let next = &mut self.next;
         let haul = self.shelf.pick(pick, || {
@@ -159,7 +164,8 @@ impl State {
         let received = attempt.picked.clone();
         let shelf = &mut self.shelf;
         let mut holds = received.iter();
-        if !holds.all(|p| shelf.hold_of(p.seq, p.receipts.nonce, now_ms) == Hold::Held) {
+        let is_held = |hold| matches!(hold, Hold::Held { .. });
+        if !holds.all(|p| is_held(shelf.hold_of(p.seq, p.receipts.nonce, now_ms))) {
             self.attempts.remove(id);
             return None;
         }

@@ -8,7 +8,7 @@ use store::StoreError;
 
 use super::{Live, pack};
 use crate::fault::Fault;
-use crate::keep::{Keep, OPS_MAX, Trace};
+use crate::keep::{Head, Keep, OPS_MAX, Trace};
 use crate::receipt::Receipt;
 use crate::shelf::{Hold, Seq};
 
@@ -17,11 +17,19 @@ const PURGE_MS: i64 = 60_000;
 /// Heads looked at in one search for messages that are too old.
 const SWEEP: usize = 1_000;
 
+/// Time from a receive to the end of its visibility, however often it is changed.
+/// [SQS API: ChangeMessageVisibility]
+const HELD_MS_MAX: i64 = 12 * 3_600 * 1_000;
+
 /// Why a receipt handle is no good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unheld {
     Expired,
     Gone,
+    /// All its times together would be too long with so many seconds more.
+    TooLong {
+        asked_s: i64,
+    },
 }
 
 impl Live {
@@ -34,21 +42,29 @@ impl Live {
         let mut traces = BTreeMap::new();
         let mut outcomes = Vec::with_capacity(receipts.len());
         for receipt in receipts {
-            let mut state = self.state();
-            let hold = state.shelf.hold_of(receipt.seq, receipt.nonce, now_ms);
+            let seq = receipt.seq;
+            let hold = self.state().shelf.hold_of(seq, receipt.nonce, now_ms);
+            let (is_there, group) = match hold {
+                Hold::Unmarked => match self.unmarked(seq).await? {
+                    Some(head) => (true, head.group),
+                    None => (false, String::new()),
+                },
+                _ => (true, String::new()),
+            };
             // Another receiver of a FIFO queue must not lose the message.
-            if self.is_fifo && hold == Hold::Expired {
+            if self.is_fifo && is_there && !matches!(hold, Hold::Held { .. }) {
                 outcomes.push(Err(Unheld::Expired));
                 continue;
             }
             outcomes.push(Ok(()));
-            if hold != Hold::Gone {
+            if is_there {
                 let trace = Trace {
-                    seq: receipt.seq,
+                    seq,
                     parts: receipt.parts,
-                    is_saved: state.shelf.is_saved(receipt.seq),
+                    is_saved: self.state().shelf.is_saved(seq),
+                    group,
                 };
-                traces.insert(receipt.seq, trace);
+                traces.insert(seq, trace);
             }
         }
         if !traces.is_empty() {
@@ -57,16 +73,23 @@ impl Live {
         Ok(outcomes)
     }
 
+    /// The record of a message that nothing in memory marks; none if it is gone.
+    async fn unmarked(&self, seq: Seq) -> Result<Option<Head>, StoreError> {
+        if seq <= self.state().purged {
+            return Ok(None);
+        }
+        self.keep.head(&self.id, seq).await
+    }
+
     /// Deletes the records, then the places.
     pub(super) async fn erase(self: &Arc<Self>, traces: Vec<Trace>) -> Result<(), Fault> {
         let live = self.clone();
         let erased = self.run("sqs delete", async move {
             let all = traces.iter().enumerate();
-            let ops = all.map(|(index, trace)| (index, Keep::delete_ops(&live.id, *trace)));
+            let ops = all.map(|(index, trace)| (index, Keep::delete_ops(&live.id, trace)));
             for (indices, ops) in pack(ops.collect()) {
                 live.keep.txn(ops).await?;
-                let seqs = indices.iter().filter_map(|i| traces.get(*i)).map(|t| t.seq);
-                live.drop_places(seqs);
+                live.drop_places(indices.iter().filter_map(|i| traces.get(*i)));
             }
             Ok::<(), StoreError>(())
         });
@@ -74,10 +97,10 @@ impl Live {
     }
 
     /// The records of these messages are gone.
-    pub(crate) fn drop_places(&self, seqs: impl Iterator<Item = Seq>) {
+    pub(crate) fn drop_places<'t>(&self, traces: impl Iterator<Item = &'t Trace>) {
         let mut state = self.state();
-        for seq in seqs {
-            state.shelf.remove(seq);
+        for trace in traces {
+            state.shelf.remove(trace.seq, &trace.group);
             if self.is_fifo {
                 // The next of its group may be free.
                 self.news.notify_one();
@@ -86,23 +109,36 @@ impl Live {
     }
 
     /// Holds a message for another time, from now on.
-    pub(crate) fn change(&self, receipt: &Receipt, visibility_ms: i64) -> Result<(), Unheld> {
+    pub(crate) async fn change(
+        &self,
+        receipt: &Receipt,
+        visibility_ms: i64,
+    ) -> Result<Result<(), Unheld>, StoreError> {
         let now_ms = self.now_ms();
-        let mut state = self.state();
-        match state.shelf.hold_of(receipt.seq, receipt.nonce, now_ms) {
-            Hold::Gone => Err(Unheld::Gone),
-            // AWS does not mind, and changes nothing.
-            Hold::Expired => Ok(()),
-            Hold::Held => {
-                let until_ms = now_ms.saturating_add(visibility_ms);
-                state.shelf.change(receipt.seq, until_ms, now_ms);
-                drop(state);
-                // Those who wait know an earlier or later time than this.
-                self.news.notify_waiters();
-                self.news.notify_one();
-                Ok(())
+        let hold = self
+            .state()
+            .shelf
+            .hold_of(receipt.seq, receipt.nonce, now_ms);
+        match hold {
+            Hold::Unmarked if self.unmarked(receipt.seq).await?.is_none() => {
+                return Ok(Err(Unheld::Gone));
             }
+            // AWS does not mind, and changes nothing.
+            Hold::Unmarked | Hold::Expired => return Ok(Ok(())),
+            Hold::Held { .. } => {}
         }
+        let until_ms = now_ms.saturating_add(visibility_ms);
+        if let Hold::Held { since_ms } = hold
+            && until_ms.saturating_sub(since_ms) > HELD_MS_MAX
+        {
+            let asked_s = visibility_ms / 1_000;
+            return Ok(Err(Unheld::TooLong { asked_s }));
+        }
+        self.state().shelf.change(receipt.seq, until_ms, now_ms);
+        // Those who wait know an earlier or later time than this.
+        self.news.notify_waiters();
+        self.news.notify_one();
+        Ok(Ok(()))
     }
 
     /// Empties the queue; durable when this returns. The records go later.
@@ -133,19 +169,14 @@ impl Live {
         Ok(())
     }
 
-    /// The queue is deleted: nothing comes in or out any more.
-    pub(crate) async fn end(self: &Arc<Self>) -> Result<(), Fault> {
-        self.keep.set_purged(&self.id, Seq::MAX).await?;
-        Ok(())
-    }
-
-    pub(crate) fn close(self: &Arc<Self>) {
+    /// The queue is being deleted: nothing comes in or out any more, and a start finds no message.
+    pub(crate) async fn end(&self) -> Result<(), StoreError> {
         self.state().is_gone = true;
         self.news.notify_waiters();
-        self.clear_later();
+        self.keep.set_purged(&self.id, Seq::MAX).await
     }
 
-    fn clear_later(self: &Arc<Self>) {
+    pub(crate) fn clear_later(self: &Arc<Self>) {
         let live = self.clone();
         let stop = self.tasks.stop();
         self.tasks.spawn("sqs clear", async move {
@@ -203,6 +234,7 @@ impl Live {
                 seq: head.seq,
                 parts: head.parts,
                 is_saved: self.state().shelf.is_saved(head.seq),
+                group: head.group.clone(),
             })
             .collect();
         if !traces.is_empty() {

@@ -179,10 +179,11 @@ pub(crate) async fn change(
     let entries = input.entries.unwrap_or_default();
     let ids = entries.iter().map(|e| &e.id);
     check("ChangeMessageVisibilityBatchRequestEntry", ids)?;
-    let outcomes = entries.into_iter().map(|entry| {
-        let changed = change_one(&live, &entry.receipt_handle, entry.visibility_timeout);
+    let mut outcomes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let changed = change_one(&live, &entry.receipt_handle, entry.visibility_timeout).await;
         let id = entry.id.clone();
-        (entry.id, changed.map(|()| IdEntry { id }))
-    });
-    Ok(result(outcomes))
+        outcomes.push((entry.id, changed.map(|()| IdEntry { id })));
+    }
+    Ok(result(outcomes.into_iter()))
 }

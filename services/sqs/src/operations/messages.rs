@@ -219,6 +219,7 @@ pub(crate) async fn receive(
         receives_max: None,
         retention_ms: queue.millis("MessageRetentionPeriod"),
         is_patient: !wait.is_zero(),
+        is_noted: true,
     };
     let received = engine.receive(&at, &queue, &live, ask, wait).await?;
     let mut system = input.attribute_names.unwrap_or_default();
@@ -295,6 +296,11 @@ pub(super) fn unheld(handle: &str, why: Unheld) -> Fault {
     let reason = match why {
         Unheld::Expired => "The receipt handle has expired.",
         Unheld::Gone => "Message does not exist or is not available for visibility timeout change.",
+        Unheld::TooLong { asked_s } => {
+            let reason =
+                "Total VisibilityTimeout for the message is beyond the limit [43200 seconds]";
+            return invalid(asked_s, "VisibilityTimeout", reason);
+        }
     };
     invalid(handle, "ReceiptHandle", reason)
 }
@@ -323,14 +329,11 @@ pub(crate) async fn change(
 ) -> Result<(), wire::Fault> {
     let at = named(&cx, &input.queue_url)?;
     let (_, live) = engine.open_queue(&at).await?;
-    Ok(change_one(
-        &live,
-        &input.receipt_handle,
-        input.visibility_timeout,
-    )?)
+    let handle = &input.receipt_handle;
+    Ok(change_one(&live, handle, input.visibility_timeout).await?)
 }
 
-pub(super) fn change_one(
+pub(super) async fn change_one(
     live: &Live,
     handle: &str,
     visibility_s: Option<i64>,
@@ -338,8 +341,8 @@ pub(super) fn change_one(
     let visibility_s = visibility_s.ok_or(Fault::MissingParameter("VisibilityTimeout"))?;
     let visibility_ms = visibility(visibility_s)?;
     let receipt = receipt(live, handle)?;
-    live.change(&receipt, visibility_ms)
-        .map_err(|why| unheld(handle, why))
+    let changed = live.change(&receipt, visibility_ms).await?;
+    changed.map_err(|why| unheld(handle, why))
 }
 
 /// [SQS API: PurgeQueue]

@@ -45,6 +45,7 @@ pub(crate) async fn create(
         modified_s: now,
         attributes: attributes::defaults(is_fifo),
         tags,
+        scope_before: None,
     };
     attributes::apply(&mut queue.attributes, &wanted);
     if !engine.insert(&at, &queue).await? {
@@ -167,8 +168,7 @@ pub(crate) async fn set_attributes(
     let changed = engine.change(&at, |queue| {
         let is_fifo = attributes::is_fifo(&queue.attributes);
         attributes::check(&wanted, is_fifo)?;
-        attributes::apply(&mut queue.attributes, &wanted);
-        queue.modified_s = now;
+        queue.apply(&wanted, now);
         Ok(())
     });
     changed.await?;

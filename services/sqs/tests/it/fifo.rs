@@ -238,3 +238,54 @@ async fn a_fair_queue_gives_quiet_groups_their_turn() {
     );
     assert_eq!(got[0]["Attributes"]["MessageGroupId"], "g");
 }
+
+#[tokio::test]
+async fn a_group_that_was_served_goes_behind_the_others() {
+    let sqs = Sqs::new();
+    let url = fifo(&sqs, json!({"VisibilityTimeout": "0"})).await;
+    for (group, body) in [("a", "a1"), ("a", "a2"), ("b", "b1"), ("c", "c1")] {
+        send(&sqs, &url, group, body).await;
+    }
+    let one = async || {
+        let input = json!({"QueueUrl": url, "VisibilityTimeout": 1});
+        let got = sqs.ok("ReceiveMessage", input).await["Messages"][0].clone();
+        (got["Body"].as_str().unwrap().to_owned(), got)
+    };
+    let (body, first) = one().await;
+    assert_eq!(body, "a1");
+    sqs.delete(&url, &first).await;
+    assert_eq!(one().await.0, "b1");
+    send(&sqs, &url, "d", "d1").await;
+    // What was sent after the first receive comes after its group; what comes back waits anew.
+    sqs.pass_s(1).await;
+    for expected in ["c1", "a2", "b1", "d1"] {
+        assert_eq!(one().await.0, expected);
+    }
+}
+
+/// What AWS was seen to do within the first seconds.
+#[tokio::test]
+async fn another_scope_of_deduplication_counts_after_a_while() {
+    let scope =
+        |scope: &str| json!({"ContentBasedDeduplication": "true", "DeduplicationScope": scope});
+    for (before, after, at_once, late) in [
+        ("queue", "messageGroup", 1, 2),
+        ("messageGroup", "queue", 2, 3),
+    ] {
+        let sqs = Sqs::new();
+        let url = fifo(&sqs, scope(before)).await;
+        send(&sqs, &url, "a", "x").await;
+        let set = json!({"QueueUrl": url, "Attributes": {"DeduplicationScope": after}});
+        sqs.ok("SetQueueAttributes", set).await;
+        let shown = sqs.ok(
+            "GetQueueAttributes",
+            json!({"QueueUrl": url, "AttributeNames": ["All"]}),
+        );
+        assert_eq!(shown.await["Attributes"]["DeduplicationScope"], after);
+        send(&sqs, &url, "b", "x").await;
+        assert_eq!(sqs.counts(&url).await[0], at_once, "{before}");
+        sqs.pass_s(60).await;
+        send(&sqs, &url, "c", "x").await;
+        assert_eq!(sqs.counts(&url).await[0], late, "{before}");
+    }
+}

@@ -1,7 +1,5 @@
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 use crate::harness::{Sqs, bodies, over_both};
 
@@ -100,8 +98,7 @@ async fn an_unseen_message_comes_back_after_its_visibility_timeout() {
         let input = json!({"QueueUrl": url, "VisibilityTimeout": 0});
         for _ in 0..3 {
             let got = sqs.ok("ReceiveMessage", input.clone()).await;
-            assert_eq!(got["Messages"][0]["Body"], "a");
-            sqs.pass(Duration::from_millis(1)).await;
+            assert_eq!(got["Messages"][0]["Body"], "a", "at once");
         }
     })
     .await;
@@ -221,7 +218,6 @@ async fn attributes_travel_with_their_digests() {
             let input = json!({"QueueUrl": url, "VisibilityTimeout": 0,
                 "MessageSystemAttributeNames": system, "MessageAttributeNames": message});
             let got = sqs.ok("ReceiveMessage", input).await;
-            sqs.pass(Duration::from_millis(1)).await;
             got["Messages"][0].clone()
         };
         let all = receive(json!(["AWSTraceHeader"]), json!(["All"])).await;
@@ -472,4 +468,50 @@ async fn a_queue_may_be_named_without_a_url() {
         assert_eq!(sqs.bodies(&url).await, ["by name"]);
     })
     .await;
+}
+
+#[tokio::test]
+async fn nobody_holds_a_message_for_more_than_twelve_hours() {
+    over_both(async |sqs: Sqs| {
+        let url = sqs.create("q").await;
+        sqs.send(&url, "a").await;
+        let got = sqs.receive(&url).await;
+        let change = |got: &[Value], seconds: i64| {
+            json!({"QueueUrl": url, "ReceiptHandle": got[0]["ReceiptHandle"], "VisibilityTimeout": seconds})
+        };
+        sqs.ok("ChangeMessageVisibility", change(&got, 43_200)).await;
+        sqs.pass_s(1).await;
+        let text = |seconds: i64| {
+            format!("Value {seconds} for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the limit [43200 seconds]")
+        };
+        sqs.refused("ChangeMessageVisibility", change(&got, 43_200), "InvalidParameterValue", &text(43_200)).await;
+        sqs.ok("ChangeMessageVisibility", change(&got, 43_199)).await;
+        // A power cut does not forget when it was received.
+        sqs.pass_s(3).await;
+        let sqs = sqs.again();
+        sqs.refused("ChangeMessageVisibility", change(&got, 43_199), "InvalidParameterValue", &text(43_199)).await;
+        // The next receive has twelve hours again.
+        sqs.ok("ChangeMessageVisibility", change(&got, 0)).await;
+        let got = sqs.receive(&url).await;
+        sqs.ok("ChangeMessageVisibility", change(&got, 43_200)).await;
+    })
+    .await;
+}
+
+/// After a power cut that came before receives were written down.
+#[tokio::test]
+async fn a_handle_of_a_forgotten_receive_deletes_what_is_there_still() {
+    let sqs = Sqs::new();
+    let url = sqs.create("q").await;
+    for (group, body) in [("g", "a"), ("h", "b")] {
+        let input = json!({"QueueUrl": url, "MessageBody": body, "MessageGroupId": group});
+        sqs.ok("SendMessage", input).await;
+    }
+    let got = sqs.receive(&url).await;
+    let sqs = sqs.again();
+    assert_eq!(sqs.counts(&url).await, [2, 0, 0]);
+    sqs.delete(&url, &got[0]).await;
+    sqs.delete(&url, &got[0]).await;
+    assert_eq!(sqs.counts(&url).await, [1, 0, 0]);
+    assert_eq!(sqs.bodies(&url).await, ["b"]);
 }

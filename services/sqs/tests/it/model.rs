@@ -41,6 +41,8 @@ struct Model {
     messages: BTreeMap<u64, Expected>,
     /// Deduplication id → until when, message id.
     recent: BTreeMap<String, (u64, String)>,
+    /// Group → its last receive, in the row of sends and receives.
+    served: BTreeMap<String, u64>,
     purged: Option<u64>,
 }
 
@@ -77,7 +79,8 @@ impl Model {
         let groups: BTreeSet<String> = self.messages.values().map(|m| m.group.clone()).collect();
         let ready = self.ready();
         let order: Vec<u64> = match self.kind {
-            // One group after the other, the one with the oldest message first.
+            // One group after the other, the one first that waits for longest: since its oldest message
+            // was sent, or since it was served.
             Kind::Fifo => {
                 let mut runs: Vec<Vec<u64>> = groups
                     .iter()
@@ -87,7 +90,10 @@ impl Model {
                     })
                     .collect();
                 runs.retain(|run| !run.is_empty());
-                runs.sort();
+                runs.sort_by_key(|run| {
+                    let served = self.served.get(&self.messages[&run[0]].group);
+                    served.copied().unwrap_or_default().max(run[0])
+                });
                 runs.concat()
             }
             _ => ready,
@@ -102,7 +108,9 @@ impl Model {
                 continue;
             }
             message.received += 1;
-            message.at = until.max(self.now + 1);
+            message.at = until;
+            self.served.insert(message.group.clone(), self.next);
+            self.next += 1;
             got.push(number);
         }
         got
@@ -142,6 +150,7 @@ impl Run {
             next: 0,
             messages: BTreeMap::new(),
             recent: BTreeMap::new(),
+            served: BTreeMap::new(),
             purged: None,
         };
         Run {
@@ -320,6 +329,7 @@ impl Run {
         }
         self.sqs = self.sqs.again();
         self.model.purged = None;
+        self.model.served.clear();
         if is_late {
             return;
         }

@@ -238,3 +238,87 @@ async fn move_tasks_are_refused_as_aws_does() {
     })
     .await;
 }
+
+/// What the dead process was moving is not waited for, and none of it stays behind.
+#[tokio::test]
+async fn a_task_that_a_power_cut_stops_leaves_nothing_behind() {
+    let sqs = Sqs::new();
+    let (url, dead) = pair(&sqs, 1, false).await;
+    let other = sqs.create("other").await;
+    let all: Vec<String> = (0..30).map(|n| n.to_string()).collect();
+    let all: Vec<&str> = all.iter().map(String::as_str).collect();
+    for some in all.chunks(10) {
+        bury(&sqs, &url, some).await;
+    }
+    let start = json!({"SourceArn": format!("{ARN}:dead"),
+        "DestinationArn": format!("{ARN}:other"), "MaxNumberOfMessagesPerSecond": 1});
+    sqs.ok("StartMessageMoveTask", start).await;
+    // Long enough for what is written down late.
+    sqs.pass_s(1).await;
+    sqs.pass_s(1).await;
+    sqs.pass_s(1).await;
+    let sqs = sqs.again();
+    for _ in 0..40 {
+        sqs.pass_s(1).await;
+    }
+    assert_eq!(tasks(&sqs).await[0]["Status"], "COMPLETED");
+    assert_eq!(sqs.counts(&dead).await, [0, 0, 0]);
+    assert_eq!(sqs.counts(&other).await, [30, 0, 0]);
+}
+
+#[tokio::test]
+async fn a_dead_letter_queue_may_have_its_own() {
+    over_both(async |sqs: Sqs| {
+        let (url, dead) = pair(&sqs, 1, false).await;
+        let last = sqs.create("last").await;
+        let policy = json!({"deadLetterTargetArn": format!("{ARN}:last"), "maxReceiveCount": 1});
+        let set = json!({"QueueUrl": dead, "Attributes":
+            {"RedrivePolicy": policy.to_string(), "VisibilityTimeout": "1"}});
+        sqs.ok("SetQueueAttributes", set).await;
+        bury(&sqs, &url, &["a"]).await;
+        assert_eq!(sqs.bodies(&dead).await, ["a"]);
+        sqs.pass_s(1).await;
+        assert!(sqs.bodies(&dead).await.is_empty());
+        let sqs = sqs.again();
+        let got = sqs.receive(&last).await;
+        assert_eq!(bodies(&got), ["a"]);
+        assert_eq!(
+            got[0]["Attributes"]["DeadLetterQueueSourceArn"],
+            format!("{ARN}:dead")
+        );
+        // And back, one queue at a time. A message that was moved comes from nowhere.
+        sqs.pass_s(30).await;
+        for (source, named, target) in [("last", None, &dead), ("dead", Some("q"), &url)] {
+            let mut start = json!({"SourceArn": format!("{ARN}:{source}")});
+            if let Some(name) = named {
+                start["DestinationArn"] = format!("{ARN}:{name}").into();
+            }
+            sqs.ok("StartMessageMoveTask", start).await;
+            sqs.pass_s(0).await;
+            assert_eq!(sqs.counts(target).await, [1, 0, 0], "{source}");
+        }
+    })
+    .await;
+}
+
+/// One receive buries no more than so many; the rest waits for the next.
+#[tokio::test]
+async fn a_live_message_is_found_behind_many_dead_ones() {
+    let sqs = Sqs::new();
+    let url = sqs.create("q").await;
+    let dead = sqs.create("dead").await;
+    for n in 0..250 {
+        sqs.send(&url, &n.to_string()).await;
+    }
+    let zero = json!({"QueueUrl": url, "MaxNumberOfMessages": 10, "VisibilityTimeout": 1});
+    for _ in 0..25 {
+        sqs.ok("ReceiveMessage", zero.clone()).await;
+    }
+    sqs.send(&url, "alive").await;
+    sqs.pass_s(1).await;
+    let policy = json!({"deadLetterTargetArn": format!("{ARN}:dead"), "maxReceiveCount": 1});
+    let set = json!({"QueueUrl": url, "Attributes": {"RedrivePolicy": policy.to_string()}});
+    sqs.ok("SetQueueAttributes", set).await;
+    assert_eq!(sqs.bodies(&url).await, ["alive"]);
+    assert_eq!(sqs.counts(&dead).await, [250, 0, 0]);
+}
