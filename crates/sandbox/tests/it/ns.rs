@@ -366,7 +366,7 @@ in_namespaces! {
 
     async fn an_environment_survives_nothing_of_its_helper(bench: Bench) {
         let mut env = bench.start().await;
-        let helper = helper_of(&env_host_pid(&mut env).await);
+        let helper = helper_of(&env_host_pid(&bench, &mut env).await);
         rustix_kill(helper);
         assert_eq!(env.lost().await, Exit::Signal(9));
         env.stop().await;
@@ -451,18 +451,22 @@ async fn start_together(bench: &Bench, count: usize) -> Vec<Box<dyn sandbox::Env
 }
 
 /// The host's id of the runtime's process, found by a mark in its environment.
-async fn env_host_pid(env: &mut Box<dyn sandbox::Environment>) -> String {
+async fn env_host_pid(bench: &Bench, env: &mut Box<dyn sandbox::Environment>) -> String {
     let mark = format!("mark-{}", tasks::Ids::system().hex(8));
     told(
         env,
         &format!("sh sh -c 'sleep 1000; : {mark}' >/dev/null 2>&1 & echo"),
     )
     .await;
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let cmdline = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-        if String::from_utf8_lossy(&cmdline).contains(&mark) {
-            return entry.file_name().to_string_lossy().into_owned();
+    // While it executes its program it has no command line for a moment.
+    for _ in 0..2_000 {
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let cmdline = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            if String::from_utf8_lossy(&cmdline).contains(&mark) {
+                return entry.file_name().to_string_lossy().into_owned();
+            }
         }
+        bench.tasks.clock().sleep(Duration::from_millis(5)).await;
     }
     panic!("no process has the mark")
 }
