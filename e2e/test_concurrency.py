@@ -116,7 +116,7 @@ def test_others_cannot_use_what_is_reserved(start_kiln):
 def test_provisioned_environments_are_ready_before_they_are_called(kiln, deploy):
     """CON-11, CON-12, CON-13, CON-14."""
     function = deploy({"index.py": WHO})
-    publish(kiln, function, "live")
+    version = publish(kiln, function, "live")
     put = kiln.lambda_.put_provisioned_concurrency_config(
         FunctionName=function.name, Qualifier="live", ProvisionedConcurrentExecutions=2
     )
@@ -130,6 +130,8 @@ def test_provisioned_environments_are_ready_before_they_are_called(kiln, deploy)
     first = function({}, Qualifier="live")
     assert first.value[1:] == [1, "provisioned-concurrency"], "no call came before"
     assert "Init Duration" not in first.log
+    by_version = function({}, Qualifier=version)
+    assert by_version.value[2] == "provisioned-concurrency", "the environments are the version's"
     values, reasons = at_once(function, 3, 2, Qualifier="live")
     kinds = sorted(b"on-demand" in v for v in values)
     assert (kinds, reasons) == ([False, False, True], [])

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Account, FunctionRef, Published, Qualifier, Region};
+use model::{Account, FunctionRef, Published, Qualifier, Region, Version};
 use store::{Expect, StoreError};
 use tasks::Time;
 
@@ -57,8 +57,8 @@ pub struct Resolved {
     pub reserved: Option<u32>,
     /// Over all versions and aliases.
     pub provisioned_total: u32,
-    /// Whether what the caller named has provisioned concurrency.
-    pub is_provisioned: bool,
+    /// The version or alias whose provisioned concurrency serves the call, if any does.
+    pub provisioned_by: Option<Qualifier>,
 }
 
 /// Environments that are to be ready for one version or alias.
@@ -168,6 +168,27 @@ impl Entry {
         Ok(())
     }
 
+    /// Environments belong to a version: whatever name it is called by, they serve it. Those of the
+    /// name itself go first.  [observed: an alias's serve calls that name its version]
+    fn provisioned_by(&self, named: Option<&Qualifier>, version: &Version) -> Option<Qualifier> {
+        let Version::Published(number) = version else {
+            return None;
+        };
+        let own = named.filter(|q| self.provisioned.contains_key(q));
+        own.or_else(|| self.provisioned.keys().find(|q| self.leads_to(q, *number)))
+            .cloned()
+    }
+
+    fn leads_to(&self, qualifier: &Qualifier, number: Published) -> bool {
+        match qualifier {
+            Qualifier::Latest => false,
+            Qualifier::Version(n) => *n == number,
+            Qualifier::Alias(name) => self.aliases.get(name).is_some_and(|alias| {
+                alias.version == Some(number) || alias.weight.is_some_and(|(n, _)| n == number)
+            }),
+        }
+    }
+
     /// Whether `qualifier` exists and may have provisioned concurrency.
     fn may_be_provisioned(&self, f: &FunctionRef, qualifier: &Qualifier) -> Result<(), Error> {
         match qualifier {
@@ -180,14 +201,9 @@ impl Entry {
                 if !self.versions.contains_key(number) {
                     return Err(not_found(f).into());
                 }
-                let is_pointed_at = self.aliases.values().any(|alias| {
-                    (alias.version == Some(*number)
-                        || alias.weight.is_some_and(|(n, _)| n == *number))
-                        && self
-                            .provisioned
-                            .contains_key(&Qualifier::Alias(alias.name.clone()))
-                });
-                match is_pointed_at {
+                let is_alias = |q: &&Qualifier| matches!(q, Qualifier::Alias(_));
+                let mut aliases = self.provisioned.keys().filter(is_alias);
+                match aliases.any(|q| self.leads_to(q, *number)) {
                     true => Err(Error::AliasProvisioned),
                     false => Ok(()),
                 }
@@ -251,12 +267,12 @@ impl Functions {
         let deployed = entry
             .find(f.qualifier.as_ref(), &entry.running, || self.draw())
             .ok_or_else(|| not_found(f))?;
-        let own = f.qualifier.as_ref();
+        let provisioned_by = entry.provisioned_by(f.qualifier.as_ref(), &deployed.version);
         Ok(Resolved {
             deployed,
             reserved: entry.reserved,
             provisioned_total: entry.provisioned_total(),
-            is_provisioned: own.is_some_and(|q| entry.provisioned.contains_key(q)),
+            provisioned_by,
         })
     }
 
@@ -281,9 +297,10 @@ impl Functions {
         self.edit_facts(f, move |entry| {
             let provisioned = entry.provisioned_total();
             if reserved < provisioned {
-                return Err(Error::Refused(format!(
-                    " ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned concurrency [{provisioned}]."
-                )));
+                return Err(Error::ReservedBelowProvisioned {
+                    reserved,
+                    provisioned,
+                });
             }
             let (a, b) = entry.claimed();
             let others = claims.total().saturating_sub(a + b);

@@ -27,6 +27,8 @@ pub enum Error {
     RevisionDiffers,
     #[error("CodeSHA256 ({given}) is different from {current}")]
     CodeSha256Differs { given: String, current: String },
+    #[error("{reserved} reserved are fewer than {provisioned} provisioned")]
+    ReservedBelowProvisioned { reserved: u32, provisioned: u32 },
     /// A version that an alias points to cannot go.
     #[error("version is used by aliases {aliases:?}")]
     UsedByAliases { aliases: Vec<String> },

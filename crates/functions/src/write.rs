@@ -13,7 +13,7 @@ use crate::concurrency::records_of;
 use crate::deployed::{LastUpdate, Optimization, State};
 use crate::functions::not_found;
 use crate::index::{Claim, Entry, Key};
-use crate::layers::Layers;
+use crate::layers::{LayerRef, Layers};
 use crate::records::{
     ConfigRecord, DeployedRecord, FunctionRecord, UsedLayerRecord, VersionRecord,
 };
@@ -70,11 +70,12 @@ impl Functions {
     /// Fails if the name is taken or the code cannot be used; nothing is kept then.
     pub async fn create(&self, new: NewFunction) -> Result<Arc<Deployed>, Error> {
         let key = Key::of(&new.function);
-        let exists = || Error::Exists {
-            name: key.name.to_string(),
-        };
+        // Told before that the name is taken.  [observed]
+        LayerRef::all_in(&new.function.region, &new.config.layers)?;
         if self.0.index.get(&key).is_some() {
-            return Err(exists());
+            return Err(Error::Exists {
+                name: key.name.to_string(),
+            });
         }
         if new.tags.len() > TAGS_MAX {
             return Err(Error::TooManyTags { max: TAGS_MAX });

@@ -150,10 +150,10 @@ impl Inner {
         function: &FunctionRef,
     ) -> Result<Admitted, Refused> {
         let (share, now) = (Share::from(call), self.uptime());
-        let shelf = call
-            .is_provisioned
-            .then(|| self.shelves.pool(function, &call.deployed))
-            .flatten();
+        let shelf = call.provisioned_by.as_ref().and_then(|qualifier| {
+            let owner = function.with_qualifier(Some(qualifier.clone()));
+            self.shelves.pool(&owner, &call.deployed)
+        });
         if let Some((pool, allocated)) = shelf
             && let Some(live) = pool.take_idle()
         {

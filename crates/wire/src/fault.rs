@@ -17,6 +17,7 @@ pub(crate) struct Inner {
     pub(crate) status: StatusCode,
     pub(crate) message: Option<String>,
     pub(crate) capital_message: bool,
+    pub(crate) is_typed: bool,
     pub(crate) members: Map<String, Value>,
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) detail: Option<String>,
@@ -89,6 +90,7 @@ impl Fault {
             status,
             message,
             capital_message: false,
+            is_typed: true,
             members: Map::new(),
             headers: Vec::new(),
             detail: None,
@@ -143,6 +145,13 @@ impl Fault {
     #[must_use]
     pub fn without_message(mut self) -> Fault {
         self.0.message = None;
+        self
+    }
+
+    /// Leaves the body's `Type` out, which REST services else add.
+    #[must_use]
+    pub fn without_type(mut self) -> Fault {
+        self.0.is_typed = false;
         self
     }
 

@@ -155,6 +155,11 @@ pub(crate) fn refused_anywhere(error: Error) -> Fault {
             "Function version is referenced by aliases: [{}]",
             aliases.join(", ")
         )),
+        // With two spaces and without a type.  [observed]
+        Error::ReservedBelowProvisioned { reserved, provisioned } => invalid_parameter(format!(
+            " ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned concurrency [{provisioned}]."
+        ))
+        .without_type(),
         Error::AliasExists { arn } => conflict(format!("Alias already exists: {arn}")),
         Error::AliasNotFound { arn } => missing(format!("Cannot find alias arn: {arn}")),
         Error::VersionProvisioned => conflict(

@@ -68,6 +68,17 @@ impl LayerRef {
         Arn::new("lambda", &self.region, &self.account, &resource).to_string()
     }
 
+    /// Whether all layers of these versions are in `region`; what names no layer is not told here.
+    pub(crate) fn all_in(region: &Region, arns: &[String]) -> Result<(), LayerError> {
+        let mut layers = arns.iter().filter_map(|arn| Self::parse_version_arn(arn));
+        match layers.any(|(layer, _)| layer.region != *region) {
+            true => Err(LayerError::OtherRegion {
+                expected: region.to_string(),
+            }),
+            false => Ok(()),
+        }
+    }
+
     pub fn version_arn(&self, number: u64) -> String {
         format!("{}:{number}", self.arn())
     }

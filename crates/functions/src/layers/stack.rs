@@ -73,16 +73,12 @@ impl Functions {
         owner: &FunctionRef,
         arns: &[String],
     ) -> Result<Vec<UsedLayer>, LayerError> {
+        LayerRef::all_in(&owner.region, arns)?;
         let mut seen: Vec<(LayerRef, &String)> = Vec::new();
         let mut used = Vec::new();
         for arn in arns {
             let missing = || LayerError::Missing { arn: arn.clone() };
             let (layer, number) = LayerRef::parse_version_arn(arn).ok_or_else(missing)?;
-            if layer.region != owner.region {
-                return Err(LayerError::OtherRegion {
-                    expected: owner.region.to_string(),
-                });
-            }
             if !self.may_use_layer(&owner.account, &layer, number) {
                 return Err(LayerError::Denied { arn: arn.clone() });
             }

@@ -99,10 +99,13 @@ async fn provisioned_concurrency_has_its_limits() {
         put("live", 1).await,
         Err(Error::VersionProvisioned)
     ));
-    assert_eq!(
-        refusal(w.functions.reserve(&f, 2, LIMITS).await),
-        " ReservedConcurrentExecutions  2 should not be lower than function's total provisioned concurrency [3]."
-    );
+    assert!(matches!(
+        w.functions.reserve(&f, 2, LIMITS).await,
+        Err(Error::ReservedBelowProvisioned {
+            reserved: 2,
+            provisioned: 3
+        })
+    ));
     w.functions.reserve(&f, 5, LIMITS).await.unwrap();
     assert_eq!(claimed(&w, &f), (5, 5), "the reservation holds it");
     assert!(refusal(put("2", 3).await).starts_with("Requested Provisioned Concurrency should"));
@@ -149,13 +152,14 @@ async fn what_is_wanted_follows_aliases_and_survives_a_kill() {
     assert!(matches!(changes.recv().await, Ok(Change::Provisioned(_))));
     assert_eq!(shares(&w), [("1".to_owned(), 3), ("2".to_owned(), 2)]);
     let call = w.functions.resolve_call(&live).unwrap();
-    assert_eq!((call.is_provisioned, call.provisioned_total), (true, 5));
-    assert!(
-        !w.functions
-            .resolve_call(&at(&f, "1"))
-            .unwrap()
-            .is_provisioned
+    assert_eq!(call.provisioned_total, 5);
+    assert_eq!(call.provisioned_by, live.qualifier);
+    let by = |q: &str| w.functions.resolve_call(&at(&f, q)).unwrap().provisioned_by;
+    assert_eq!(
+        [by("1"), by("2")],
+        [live.qualifier.clone(), live.qualifier.clone()]
     );
+    assert_eq!(by("$LATEST"), None);
     let w = w.killed().await;
     assert_eq!(shares(&w).len(), 2);
     assert_eq!(claimed(&w, &function("f")), (0, 5));

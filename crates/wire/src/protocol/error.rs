@@ -59,11 +59,11 @@ pub(crate) fn refusal(
             if let Some(Ok(query)) = query.map(|q| HeaderValue::from_str(&q)) {
                 headers.insert(QUERY_ERROR, query);
             }
-            if protocol == Protocol::RestJson {
+            if protocol != Protocol::RestJson {
+                body.insert("__type".to_owned(), code.into_owned().into());
+            } else if fault.is_typed {
                 let side = if is_server { "Service" } else { "User" };
                 body.insert("Type".to_owned(), side.into());
-            } else {
-                body.insert("__type".to_owned(), code.into_owned().into());
             }
             if let Some(message) = message {
                 let key = match style.is_capital || fault.capital_message {

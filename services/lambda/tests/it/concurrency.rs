@@ -77,7 +77,10 @@ async fn bad_reservations_are_refused_as_aws_refuses_them() {
         ("none", 9_999, 404, format!("Function not found: {ARN}:none:$LATEST")),
         ("f", -1, 400, "1 validation error detected: Value '-1' at 'reservedConcurrentExecutions' failed to satisfy constraint: Member must have value greater than or equal to 0".to_owned()),
     ] {
-        let answer = api.call("PUT", &change(name), reserve(n)).await.error();
+        let raw = api.call("PUT", &change(name), reserve(n)).await;
+        let has_type = raw.json().get("Type").is_some();
+        assert_eq!(has_type, message != lower, "{name} {n}");
+        let answer = raw.error();
         assert_eq!((answer.0, answer.2), (status, message), "{name} {n}");
     }
     let none = api.call("PUT", &change("f"), json!({})).await.error();

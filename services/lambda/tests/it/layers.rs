@@ -277,6 +277,14 @@ async fn functions_may_not_name_just_any_layers() {
         let answer = create(&api, layers.clone()).await;
         assert_eq!(answer.error(), (status, code.to_owned(), message), "{layers}");
     }
+    assert_eq!(create(&api, json!([one])).await.status, 201);
+    for (layers, code) in [
+        (json!([elsewhere]), "InvalidParameterValueException"),
+        (json!([gone]), "ResourceConflictException"),
+    ] {
+        let (_, told, _) = create(&api, layers).await.error();
+        assert_eq!(told, code, "the region is told before the taken name");
+    }
     let (_, code, message) = create(&api, json!([format!("{ARN}:l")])).await.error();
     assert_eq!(code, "ValidationException");
     assert!(message.starts_with(&format!("1 validation error detected: Value '[{ARN}:l]' at 'layers' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to 2048, ")), "{message}");
