@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use functions::EventInvoke;
+use model::lineage::Lineage;
 use model::ports::{Attribute, AttributeValue, EventHead, Parcel, Patience, Posting, Sender};
 use model::{Arn, FunctionRef, Version};
 use serde::Serialize;
@@ -10,7 +11,6 @@ use serde_json::value::RawValue;
 use tasks::Time;
 
 use crate::event::Stored;
-use crate::lineage::Lineage;
 use crate::target::derived_id;
 use crate::{EventQueue, Outcome, Refused};
 

@@ -175,7 +175,7 @@ impl Journal {
     }
 
     fn note(&self, subject: &Subject<'_>, what: What) {
-        let root = subject.trace.and_then(crate::lineage::root);
+        let root = subject.trace.and_then(model::lineage::root);
         let note = Note {
             at_us: self.0.tasks.clock().now().unix_micros(),
             root: root.unwrap_or(subject.id).to_owned(),

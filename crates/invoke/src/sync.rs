@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use functions::{ResolveError, Resolved, State};
 use model::FunctionRef;
+use model::lineage::{Lineage, RUNS_MAX};
 use sandbox::ResponseWriter;
 
 use crate::admission::{Permit, Share, Throttle};
 use crate::handle::{Inner, Invoke, Outcome, Refused, Request};
-use crate::lineage::{Lineage, RUNS_MAX};
 use crate::pool::{Live, Pool};
 use crate::starter::StartFailure;
 use crate::unattended::Unattended;
@@ -53,16 +53,10 @@ impl Invoke {
         }
     }
 
-    /// The trace header of a call that the holder of `access_key` makes: if that is an environment, the
-    /// call belongs to the chain of the one that runs there, whatever the caller sent.
+    /// See [`SessionKeys::trace`](crate::SessionKeys::trace); what no environment sent is as it was sent.
     pub fn inherit(&self, access_key: Option<&str>, trace: Option<&str>) -> Option<String> {
-        match access_key.and_then(|key| self.0.starter.keys.find(key)) {
-            Some(issued) => {
-                let chain = Lineage::of(trace).joined(&issued.lineage());
-                Some(chain.put(trace.unwrap_or_default()))
-            }
-            None => trace.map(str::to_owned),
-        }
+        let own = access_key.and_then(|key| self.0.starter.keys.trace(key, trace));
+        own.or_else(|| trace.map(str::to_owned))
     }
 
     /// Refuses a function that ran too often in one chain of calls, unless it may.

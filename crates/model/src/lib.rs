@@ -6,6 +6,7 @@
 
 mod arn;
 mod function;
+pub mod lineage;
 mod names;
 mod outcome;
 pub mod policy;

@@ -279,4 +279,8 @@ impl Credentials for Known {
         }
         self.iam.find(access_key)
     }
+
+    fn trace(&self, access_key: &str, given: Option<&str>) -> Option<String> {
+        self.keys.trace(access_key, given)
+    }
 }

@@ -68,6 +68,12 @@ pub struct Credential {
 /// Looks up what is known of an access key. Called for every request, so it must not wait.
 pub trait Credentials: Send + Sync {
     fn find(&self, access_key: &str) -> Option<Credential>;
+
+    /// The trace header that a request of this key has in truth, where that is not the `given` one: its holder
+    /// may itself be part of a chain of calls.
+    fn trace(&self, _access_key: &str, _given: Option<&str>) -> Option<String> {
+        None
+    }
 }
 
 /// Knows no key.
@@ -112,6 +118,11 @@ impl Access {
     pub fn default_account(mut self, account: &str) -> Access {
         self.account = Arc::from(account);
         self
+    }
+
+    /// What [`Credentials::trace`] says of a request.
+    pub(crate) fn trace(&self, access_key: Option<&str>, given: Option<&str>) -> Option<String> {
+        self.credentials.trace(access_key?, given)
     }
 
     pub(crate) fn mode(&self) -> Mode {

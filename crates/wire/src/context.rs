@@ -109,7 +109,8 @@ impl Context {
         text(self.0.user_agent.as_ref())
     }
 
-    /// The header `X-Amzn-Trace-Id`; empty if the client sent none.
+    /// The header `X-Amzn-Trace-Id`, with the chain of calls that the caller itself is part of; empty if
+    /// there is none.
     pub fn trace(&self) -> &str {
         text(self.0.trace.as_ref())
     }

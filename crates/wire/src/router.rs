@@ -254,7 +254,7 @@ impl Router {
         {
             return (protocol, style, Err(fault));
         }
-        let context = context(admitted.identity, parts, call, target.operation.name);
+        let context = self.context(admitted.identity, parts, call, target.operation.name);
         if let Some(Err(fault)) = target.service.gate.as_ref().map(|gate| gate(&context)) {
             return (protocol, style, Err(fault));
         }
@@ -309,7 +309,7 @@ impl Router {
         let body = admitted
             .settle(parts, body)
             .map_err(|denied| denied.fault(target.protocol))?;
-        let context = context(admitted.identity, parts, call, operation.name);
+        let context = self.context(admitted.identity, parts, call, operation.name);
         if let Some(gate) = &target.service.gate {
             gate(&context)?;
         }
@@ -342,24 +342,38 @@ const STYLE: Style = Style {
     is_capital: false,
 };
 
-fn context(identity: Identity, parts: &Parts, call: CallInfo, operation: &'static str) -> Context {
-    let authority = parts
-        .uri
-        .authority()
-        .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
-    Context::new(Facts {
-        account: identity.account,
-        region: identity.region,
-        request_id: call.request_id,
-        operation,
-        access_key: identity.access_key,
-        principal: identity.principal,
-        is_verified: identity.is_verified,
-        host: parts.headers.get(http::header::HOST).cloned().or(authority),
-        user_agent: parts.headers.get(http::header::USER_AGENT).cloned(),
-        trace: parts.headers.get(TRACE).cloned(),
-        now_unix_ms: call.now_unix_ms,
-    })
+impl Router {
+    fn context(
+        &self,
+        identity: Identity,
+        parts: &Parts,
+        call: CallInfo,
+        operation: &'static str,
+    ) -> Context {
+        let authority = parts
+            .uri
+            .authority()
+            .and_then(|authority| HeaderValue::from_str(authority.as_str()).ok());
+        let given = parts.headers.get(TRACE);
+        let own = self.access.trace(
+            identity.access_key.as_deref(),
+            given.and_then(|value| value.to_str().ok()),
+        );
+        let own = own.and_then(|text| HeaderValue::from_str(&text).ok());
+        Context::new(Facts {
+            account: identity.account,
+            region: identity.region,
+            request_id: call.request_id,
+            operation,
+            access_key: identity.access_key,
+            principal: identity.principal,
+            is_verified: identity.is_verified,
+            host: parts.headers.get(http::header::HOST).cloned().or(authority),
+            user_agent: parts.headers.get(http::header::USER_AGENT).cloned(),
+            trace: own.or_else(|| given.cloned()),
+            now_unix_ms: call.now_unix_ms,
+        })
+    }
 }
 
 /// Runs a typed operation and dresses its output.

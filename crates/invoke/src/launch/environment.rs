@@ -240,7 +240,7 @@ mod tests {
             account: function.account.clone(),
             role,
             session: "f".to_owned(),
-            lineage: Default::default(),
+            trace: Default::default(),
         };
         let facts = Facts {
             function: &function,

@@ -25,7 +25,7 @@ impl Run<'_> {
     pub(super) async fn ask(&self, live: &mut Live, limit: Duration) -> Answer {
         let lineage = self.lineage();
         let call = self.event(limit, &lineage);
-        live.keys.issued.begin(lineage);
+        live.keys.issued.begin(&call.trace);
         match &self.to {
             None => live.environment.invoke(call, limit).await,
             Some(to) => live.environment.stream(call, limit, to.clone()).await,

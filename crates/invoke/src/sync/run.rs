@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use functions::{Deployed, LogFormat};
+use model::lineage::Lineage;
 use model::{Call, FunctionRef, Timeout, Unfinished};
 use sandbox::{ResponseWriter, StopReason};
 use tokio::sync::oneshot;
@@ -12,7 +13,6 @@ use super::trace::trace_header;
 use crate::admission::Share;
 use crate::errors;
 use crate::handle::{Inner, Outcome, Request};
-use crate::lineage::Lineage;
 use crate::output::EnvironmentLog;
 use crate::pool::{Live, Pool, Purpose};
 use crate::report::{Event, Figures, Level, Lines, SNAP_START};

@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 
+use model::lineage::Lineage;
 use tasks::Ids;
-
-use crate::lineage::Lineage;
 
 /// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`: the caller's root is kept.
 pub(super) fn trace_header(

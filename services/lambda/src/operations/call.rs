@@ -25,7 +25,7 @@ pub(crate) async fn invoke(
         return asked.dry_run(&lambda);
     }
     let (kind, target) = (asked.kind, asked.target.clone());
-    let call = asked.call(&lambda, &cx, &request)?;
+    let call = asked.call(&cx, &request)?;
     if kind == "Event" {
         return accept(&lambda, &call, &target).await;
     }
@@ -47,7 +47,7 @@ pub(crate) async fn invoke_async(
         kind: "Event",
         ..asked
     };
-    accept(&lambda, &event.call(&lambda, &cx, &request)?, &target).await
+    accept(&lambda, &event.call(&cx, &request)?, &target).await
 }
 
 /// What a request to invoke says, apart from the event.
@@ -91,13 +91,7 @@ impl<'a> Asked<'a> {
     }
 
     /// The invocation itself.
-    pub(crate) fn call(
-        self,
-        lambda: &Lambda,
-        cx: &Context,
-        request: &RawRequest,
-    ) -> Result<Request, Fault> {
-        let header = |name: &str| request.headers.get(name).and_then(|h| h.to_str().ok());
+    pub(crate) fn call(self, cx: &Context, request: &RawRequest) -> Result<Request, Fault> {
         Ok(Request {
             payload: payload::event(request.body.clone(), self.kind)?,
             function: self.function,
@@ -110,9 +104,9 @@ impl<'a> Asked<'a> {
                 .map(client_context)
                 .transpose()?,
             cognito_identity: None,
-            trace: lambda
-                .invoke
-                .inherit(cx.access_key(), header("X-Amzn-Trace-Id")),
+            trace: Some(cx.trace())
+                .filter(|trace| !trace.is_empty())
+                .map(str::to_owned),
             want_log: self.log_type == Some("Tail"),
         })
     }

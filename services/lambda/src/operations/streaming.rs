@@ -28,7 +28,7 @@ pub(crate) async fn invoke_with_response_stream(
         return asked.dry_run(&lambda);
     }
     let target = asked.target.clone();
-    let call = asked.call(&lambda, &cx, &request)?;
+    let call = asked.call(&cx, &request)?;
     let streamed = lambda.invoke.response_stream(call).await;
     let streamed = streamed.map_err(|why| refused(why, &target))?;
     let version = streamed.executed_version.to_string();
