@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use functions::EventInvoke;
 use model::lineage::Lineage;
-use model::ports::{Attribute, AttributeValue, EventHead, Parcel, Patience, Posting, Sender};
+use model::ports::{
+    Attribute, AttributeValue, EventHead, Parcel, Patience, Posting, Sender, Waits,
+};
 use model::{Arn, FunctionRef, Version};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -18,6 +20,7 @@ use crate::{EventQueue, Outcome, Refused};
 const PATIENCE: Patience = Patience {
     retries_max: 1_000,
     age_max: Duration::from_secs(6 * 3_600),
+    waits: Waits::Doubling,
 };
 /// Bytes of a record: no receiver takes more.  [SQS, EventBridge, Lambda quotas]
 const RECORD_BYTES_MAX: usize = 1 << 20;

@@ -4,6 +4,8 @@
 
 mod delivery;
 mod queue;
+mod waits;
+mod web;
 
 use std::sync::Arc;
 
@@ -12,6 +14,8 @@ pub use delivery::{
     Patience, Posting, Sender, Target, Undelivered,
 };
 pub use queue::{QueueFacts, QueueMessage, QueueReader, Unread};
+pub use waits::{Growth, Phases, Waits};
+pub use web::{Unanswered, Web, WebAnswer, WebRequest};
 
 use crate::{Account, Region};
 

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use egress::Networks;
 use invoke::StreamLimits;
 use model::{Account, Region};
 use sandbox::Network;
@@ -108,6 +109,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "KILN_NETWORK",
         "kiln",
         "what functions reach: none, kiln (this API) or full",
+    ),
+    setting(
+        "egress_allow",
+        "KILN_EGRESS_ALLOW",
+        "",
+        "internal networks that HTTP deliveries may reach: 10.0.0.0/8,127.0.0.1",
     ),
     setting(
         "runtimes",
@@ -283,6 +290,7 @@ pub(crate) struct Config {
     pub(crate) credential: Option<(String, String)>,
     pub(crate) backend: Backend,
     pub(crate) network: Network,
+    pub(crate) egress_allow: Networks,
     pub(crate) runtimes: Vec<PathBuf>,
     pub(crate) home: Option<PathBuf>,
     pub(crate) concurrency_max: u32,
@@ -444,6 +452,7 @@ impl Layers {
                 "full" => Ok(Network::Full),
                 _ => Err("use none, kiln or full"),
             })?,
+            egress_allow: self.parse("egress_allow", str::parse)?,
             runtimes: text("runtimes")?
                 .split(':')
                 .filter(|p| !p.is_empty())

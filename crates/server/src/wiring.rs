@@ -108,11 +108,12 @@ pub(crate) async fn build(
     let eventbridge = events::open(&store, Arc::new(outbox.clone()), logs.clone(), tasks).await?;
     let scheduler = scheduler::open(&store, Arc::new(outbox.clone()), tasks).await?;
 
+    let web = Arc::new(egress::Client::new(config.egress_allow.clone(), machine));
     let sns = sns::open(
         &store,
         tasks,
         Arc::new(outbox.clone()),
-        Arc::new(sns::NoWeb),
+        web.clone(),
         sns::Settings {
             base: format!("http://{endpoint}"),
         },
@@ -124,7 +125,8 @@ pub(crate) async fn build(
         .with("lambda", Arc::new(EventTarget::new(&functions, &events)))
         .with("sns", Arc::new(sns::TopicTarget::new(&sns)))
         .with("sqs", sqs.clone())
-        .with("events", eventbridge.clone());
+        .with("events", eventbridge.clone())
+        .with("http", Arc::new(sns::WebTarget::new(web)));
     let count = {
         let events = events.clone();
         move |parcel: &Parcel, attempt: u32, step: &Step| {

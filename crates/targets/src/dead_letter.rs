@@ -1,7 +1,8 @@
 //! What a dead-letter queue gets. Pure.
 
 use model::ports::{
-    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, Parcel, Posting, Undelivered,
+    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, Parcel, Patience, Posting, Undelivered,
+    Waits,
 };
 
 use crate::Exhausted;
@@ -68,7 +69,10 @@ pub(crate) fn posting(
     }
     Posting {
         parcel,
-        patience: failed.patience,
+        patience: Patience {
+            waits: Waits::Doubling,
+            ..failed.patience
+        },
         dead_letter: None,
     }
 }

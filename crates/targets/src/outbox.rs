@@ -12,6 +12,8 @@ const POSTINGS_MAX: usize = 10_000;
 const WRITTEN_MAX: usize = 256;
 /// Characters of a parcel's id.
 const ID_MAX: usize = 128;
+/// Bytes of a receiver in the name of its lane, which has room for a group besides.
+const RECEIVER_BYTES_MAX: usize = 320;
 /// Bytes of a body: the longest of an asynchronous event, with room for a record around it.
 const BODY_BYTES_MAX: usize = (1 << 20) + (256 << 10);
 
@@ -49,7 +51,7 @@ impl DurableOutbox {
         }
         let bytes = stored::encode(posting).map_err(|error| NotPosted(error.to_string()))?;
         let now = self.tasks.clock().now();
-        let to = parcel.to.to_string();
+        let to = shortened(parcel.to.to_string());
         // The parcels of a group arrive in the order of their posts.
         let lane = match &parcel.group {
             Some(group) => Lane::InOrder(format!("{to} {group}")),
@@ -62,6 +64,22 @@ impl DurableOutbox {
             .map(drop)
             .map_err(|error| NotPosted(error.to_string()))
     }
+}
+
+/// The name of a receiver's lane. One that is long, as that of a URL, ends with the digest of the whole.
+fn shortened(to: String) -> String {
+    if to.len() <= RECEIVER_BYTES_MAX {
+        return to;
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, to.as_bytes());
+    let front = to.floor_char_boundary(RECEIVER_BYTES_MAX - 2 * digest.as_ref().len());
+    let hex = digest.as_ref().iter().map(|byte| format!("{byte:02x}"));
+    to.get(..front)
+        .unwrap_or_default()
+        .chars()
+        .map(String::from)
+        .chain(hex)
+        .collect()
 }
 
 #[async_trait]
@@ -80,5 +98,29 @@ impl Outbox for DurableOutbox {
             try_join_all(writes).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_receivers_have_short_lanes_of_their_own() {
+        let short = "arn:aws:sqs:us-east-1:000000000000:q".to_owned();
+        assert_eq!(shortened(short.clone()), short);
+        let long = |end: &str| {
+            format!(
+                "arn:aws:http:us-east-1:000000000000:http://h/{}{end}",
+                "ä".repeat(400)
+            )
+        };
+        let (a, b) = (shortened(long("a")), shortened(long("b")));
+        assert!(
+            a.len() <= RECEIVER_BYTES_MAX && a.len() > RECEIVER_BYTES_MAX - 2,
+            "{}",
+            a.len()
+        );
+        assert!(a != b && a == shortened(long("a")));
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use model::Arn;
 use model::ports::{
-    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, EventHead, Parcel, Patience, Posting,
-    Sender,
+    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, EventHead, Growth, Parcel, Patience,
+    Phases, Posting, Sender, Waits,
 };
 use serde::{Deserialize, Serialize};
 use store::StoreError;
@@ -39,7 +39,29 @@ struct Head {
     retries_max: u32,
     age_max_us: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    phases: Option<StoredPhases>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     dead_letter: Option<StoredDeadLetter>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredPhases {
+    immediate: u32,
+    early: u32,
+    growing: u32,
+    #[serde(with = "StoredGrowth")]
+    growth: Growth,
+    shortest_us: u64,
+    longest_us: u64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(remote = "Growth", rename_all = "lowercase")]
+enum StoredGrowth {
+    Linear,
+    Arithmetic,
+    Geometric,
+    Exponential,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -135,7 +157,8 @@ impl Head {
                 resources: event.resources.clone(),
             }),
             retries_max: posting.patience.retries_max,
-            age_max_us: u64::try_from(posting.patience.age_max.as_micros()).unwrap_or(u64::MAX),
+            age_max_us: micros(posting.patience.age_max),
+            phases: StoredPhases::of(posting.patience.waits),
             dead_letter: posting.dead_letter.as_ref().map(StoredDeadLetter::of),
         }
     }
@@ -173,11 +196,43 @@ impl Head {
             patience: Patience {
                 retries_max: self.retries_max,
                 age_max: Duration::from_micros(self.age_max_us),
+                waits: self.phases.map_or(Waits::Doubling, StoredPhases::read),
             },
             dead_letter: self
                 .dead_letter
                 .map(|letter| letter.read(own))
                 .transpose()?,
+        })
+    }
+}
+
+fn micros(wait: Duration) -> u64 {
+    u64::try_from(wait.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl StoredPhases {
+    fn of(waits: Waits) -> Option<StoredPhases> {
+        match waits {
+            Waits::Doubling => None,
+            Waits::Phases(phases) => Some(StoredPhases {
+                immediate: phases.immediate,
+                early: phases.early,
+                growing: phases.growing,
+                growth: phases.growth,
+                shortest_us: micros(phases.shortest),
+                longest_us: micros(phases.longest),
+            }),
+        }
+    }
+
+    fn read(self) -> Waits {
+        Waits::Phases(Phases {
+            immediate: self.immediate,
+            early: self.early,
+            growing: self.growing,
+            growth: self.growth,
+            shortest: Duration::from_micros(self.shortest_us),
+            longest: Duration::from_micros(self.longest_us),
         })
     }
 }
@@ -294,6 +349,7 @@ pub(crate) mod tests {
             patience: Patience {
                 retries_max: 3,
                 age_max: Duration::from_secs(60),
+                waits: Waits::Doubling,
             },
             dead_letter: None,
         }
@@ -313,6 +369,15 @@ pub(crate) mod tests {
             ("a".to_owned(), attribute("Binary.x", binary)),
         ];
         parcel.sender.role = Some("arn:aws:iam::000000000000:role/r".to_owned());
+        posting.patience.waits = Waits::Phases(Phases {
+            immediate: 1,
+            early: 2,
+            growing: 3,
+            growth: Growth::Geometric,
+            shortest: Duration::from_secs(4),
+            longest: Duration::from_secs(5),
+        });
+        let parcel = &mut posting.parcel;
         parcel.subject = Some("s".to_owned());
         parcel.group = Some("g".to_owned());
         parcel.dedup = Some("d".to_owned());

@@ -3,12 +3,14 @@
 use std::fmt;
 use std::time::Duration;
 
-use model::ports::{Parcel, Patience, Undelivered};
+use model::ports::{Parcel, Patience, Undelivered, Waits};
 use tasks::Time;
 
 /// Wait after the first try that failed; it doubles.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 const WAIT_MAX: Duration = Duration::from_secs(600);
+/// Waits that a sender sets are longer by up to this part of them, so that not all retries come at once.
+const SPREAD_PART: u32 = 10;
 /// Doublings after which the longest wait is reached.
 const DOUBLINGS_MAX: u32 = 10;
 
@@ -84,7 +86,7 @@ pub(crate) fn verdict(
     if attempt > patience.retries_max {
         return Verdict::GiveUp(Exhausted::Retries);
     }
-    let at = now + wait(attempt, dice);
+    let at = now + wait(attempt, patience.waits, dice);
     // It is not kept for a try that would come too late.
     match at.since(posted) > patience.age_max {
         true => Verdict::GiveUp(Exhausted::Age),
@@ -92,17 +94,33 @@ pub(crate) fn verdict(
     }
 }
 
+fn wait(attempt: u32, waits: Waits, dice: u64) -> Duration {
+    match waits {
+        Waits::Doubling => doubling(attempt, dice),
+        Waits::Phases(phases) => {
+            let wait = phases.wait(attempt);
+            wait + part(wait / SPREAD_PART, dice)
+        }
+    }
+}
+
 /// Between half of the step and the whole of it.
-fn wait(attempt: u32, dice: u64) -> Duration {
+fn doubling(attempt: u32, dice: u64) -> Duration {
     let doublings = attempt.saturating_sub(1).min(DOUBLINGS_MAX);
     let step = (WAIT_MIN * (1 << doublings)).min(WAIT_MAX);
-    let half = step / 2;
-    let nanos = u64::try_from(half.as_nanos()).unwrap_or(u64::MAX).max(1);
-    half + Duration::from_nanos(dice % nanos)
+    step / 2 + part(step / 2, dice)
+}
+
+/// A part of `whole` by chance.
+fn part(whole: Duration, dice: u64) -> Duration {
+    let nanos = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX).max(1);
+    Duration::from_nanos(dice % nanos)
 }
 
 #[cfg(test)]
 mod tests {
+    use model::ports::{Growth, Phases};
+
     use super::*;
 
     fn later() -> Undelivered {
@@ -115,6 +133,7 @@ mod tests {
     const PATIENCE: Patience = Patience {
         retries_max: 3,
         age_max: Duration::from_secs(100),
+        waits: Waits::Doubling,
     };
 
     fn after(attempt: u32, age_secs: i64) -> Verdict {
@@ -148,11 +167,33 @@ mod tests {
     }
 
     #[test]
+    fn waits_that_a_sender_sets_are_kept_with_a_little_jitter() {
+        let phases = Phases {
+            immediate: 1,
+            early: 1,
+            growing: 0,
+            growth: Growth::Linear,
+            shortest: Duration::from_secs(20),
+            longest: Duration::from_secs(60),
+        };
+        for (attempt, step_secs) in [(1, 0), (2, 20), (3, 60), (9, 60)] {
+            let step = Duration::from_secs(step_secs);
+            for dice in [0, 7, u64::MAX] {
+                let wait = wait(attempt, Waits::Phases(phases), dice);
+                assert!(
+                    wait >= step && wait <= step * 11 / 10,
+                    "{attempt}: {wait:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn waits_double_up_to_a_cap_with_jitter() {
         for (attempt, step_secs) in [(1, 1), (2, 2), (5, 16), (10, 512), (11, 600), (185, 600)] {
             let step = Duration::from_secs(step_secs);
             for dice in [0, 7, u64::MAX] {
-                let wait = wait(attempt, dice);
+                let wait = wait(attempt, Waits::Doubling, dice);
                 assert!(wait >= step / 2 && wait <= step, "{attempt}: {wait:?}");
             }
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use model::Arn;
 use model::ports::{
     Attribute, AttributeValue, DeadLetter, DeadLetterStyle, LogLine, LogStreamRef, Parcel,
-    Patience, Posting, Sender,
+    Patience, Posting, Sender, Waits,
 };
 use patterns::Pattern;
 
@@ -234,6 +234,7 @@ fn posting(
         patience: Patience {
             retries_max: target.retries.unwrap_or(RETRIES_DEFAULT),
             age_max,
+            waits: Waits::Doubling,
         },
         dead_letter,
     })

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::Arn;
-use model::ports::{DeadLetter, DeadLetterStyle, EventHead, Parcel, Patience, Posting, Sender};
+use model::ports::{
+    DeadLetter, DeadLetterStyle, EventHead, Parcel, Patience, Posting, Sender, Waits,
+};
 use serde_json::json;
 use tasks::Time;
 
@@ -61,6 +63,7 @@ pub(crate) fn posting(
         patience: Patience {
             retries_max: target.retries,
             age_max,
+            waits: Waits::Doubling,
         },
         dead_letter,
     })

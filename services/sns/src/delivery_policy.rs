@@ -1,6 +1,9 @@
 //! Delivery policies: how often HTTP endpoints are tried, and what content type they get. Pure.
 //! [SNS guide: message delivery retries]
 
+use std::time::Duration;
+
+use model::ports::{Growth, Patience, Phases, Waits};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -11,6 +14,8 @@ const CONTENT_TYPE: &str = "text/plain; charset=UTF-8";
 /// Most retries, and the longest wait in seconds.
 const RETRIES_MAX: u32 = 100;
 const DELAY_S_MAX: u32 = 3_600;
+/// From the publish on, whatever the policy says.
+const AGE_MAX: Duration = Duration::from_secs(3_600);
 
 /// The phases of retries.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -53,6 +58,37 @@ impl Retry {
             && in_phases <= u64::from(self.num_retries)
             && ["linear", "arithmetic", "geometric", "exponential"]
                 .contains(&self.backoff_function.as_str())
+    }
+}
+
+impl Retry {
+    /// How long and at which moments an endpoint is tried.
+    pub(crate) fn patience(&self) -> Patience {
+        let phases = [
+            self.num_no_delay_retries,
+            self.num_min_delay_retries,
+            self.num_max_delay_retries,
+        ];
+        let growing = phases
+            .iter()
+            .fold(self.num_retries, |left, n| left.saturating_sub(*n));
+        Patience {
+            retries_max: self.num_retries,
+            age_max: AGE_MAX,
+            waits: Waits::Phases(Phases {
+                immediate: self.num_no_delay_retries,
+                early: self.num_min_delay_retries,
+                growing,
+                growth: match self.backoff_function.as_str() {
+                    "arithmetic" => Growth::Arithmetic,
+                    "geometric" => Growth::Geometric,
+                    "exponential" => Growth::Exponential,
+                    _ => Growth::Linear,
+                },
+                shortest: Duration::from_secs(self.min_delay_target.into()),
+                longest: Duration::from_secs(self.max_delay_target.into()),
+            }),
+        }
     }
 }
 
@@ -211,6 +247,35 @@ mod tests {
         ] {
             assert!(check_topic(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn phases_take_their_part_of_the_retries() {
+        let policy = r#"{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":1,"maxDelayTarget":60,
+            "numRetries":10,"numNoDelayRetries":2,"numMinDelayRetries":1,"numMaxDelayRetries":3,
+            "backoffFunction":"exponential"}}}"#;
+        let patience = effective(Some(policy), None).retry.patience();
+        let Waits::Phases(phases) = patience.waits else {
+            panic!("{patience:?}");
+        };
+        assert_eq!(
+            (patience.retries_max, phases.immediate, phases.early),
+            (10, 2, 1)
+        );
+        assert_eq!((phases.growing, phases.growth), (4, Growth::Exponential));
+        let waits: Vec<u64> = (1..=10).map(|retry| phases.wait(retry).as_secs()).collect();
+        assert_eq!(waits, [0, 0, 1, 1, 9, 26, 60, 60, 60, 60]);
+        // The default: three times, twenty seconds apart.
+        let usual = effective(None, None).retry.patience();
+        let Waits::Phases(phases) = usual.waits else {
+            panic!("{usual:?}");
+        };
+        assert_eq!(
+            (1..=3)
+                .map(|n| phases.wait(n).as_secs())
+                .collect::<Vec<_>>(),
+            [20, 20, 20]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use model::ports::Outbox;
+use model::ports::{Outbox, Web};
 use store::{Expect, Op, Row, Space, Store, StoreError, Table};
 use tasks::{Clock, Ids, Tasks};
 use tokio::sync::OnceCell;
@@ -10,7 +10,6 @@ use crate::names::{SubscriptionRef, TopicRef};
 use crate::record::{Published, SigningKey, Subscription, Topic};
 use crate::sequence::Sequence;
 use crate::signing::{self, Signer};
-use crate::web::Web;
 
 const SPACE: Space = Space("sns");
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use model::Arn;
 use model::ports::{
-    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, Parcel, Patience, Posting, Sender,
+    Attribute, AttributeValue, DeadLetter, DeadLetterStyle, Growth, Parcel, Patience, Phases,
+    Posting, Sender, Waits,
 };
 
 use crate::engine::Engine;
@@ -26,9 +27,15 @@ pub(crate) const HTTP: &str = "http";
 const OWN_PATIENCE: Patience = Patience {
     retries_max: 100_015,
     age_max: Duration::from_secs(23 * 86_400),
+    waits: Waits::Phases(Phases {
+        immediate: 3,
+        early: 2,
+        growing: 10,
+        growth: Growth::Exponential,
+        shortest: Duration::from_secs(1),
+        longest: Duration::from_secs(20),
+    }),
 };
-/// HTTP endpoints, whose policy says how often.
-const HTTP_AGE_MAX: Duration = Duration::from_secs(3_600);
 
 /// What Publish decided about a message before it is spread.
 pub(crate) struct Publication<'a> {
@@ -172,10 +179,7 @@ impl Engine {
                 let topic = publication.topic.attributes.get("DeliveryPolicy");
                 let policy =
                     delivery_policy::effective(topic.map(String::as_str), own.map(String::as_str));
-                let patience = Patience {
-                    retries_max: policy.retry.num_retries,
-                    age_max: HTTP_AGE_MAX,
-                };
+                let patience = policy.retry.patience();
                 let style = other();
                 let mut headers = headers("Notification", publication.message_id, &arn);
                 headers.push(header("x-amz-sns-subscription-arn", &subscription_arn));

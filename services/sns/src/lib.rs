@@ -32,9 +32,9 @@ mod web;
 use std::sync::Arc;
 
 pub use engine::{Engine, OpenError, Settings};
-use model::ports::Outbox;
+use model::ports::{Outbox, Web};
 pub use target::TopicTarget;
-pub use web::{NoWeb, Web, WebTarget};
+pub use web::WebTarget;
 use wire::{Protocol, Service};
 
 use crate::operations::{

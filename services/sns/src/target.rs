@@ -12,6 +12,7 @@ use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::message::{self, Message};
 use crate::names::TopicRef;
+use crate::operations::publish::Origin;
 
 /// Publishes parcels to topics.
 pub struct TopicTarget(Arc<Engine>);
@@ -44,7 +45,11 @@ impl TopicTarget {
         let audience = self.0.audience(at).await?;
         let (group, dedup) = (parcel.group.clone(), parcel.dedup.clone());
         let draft = audience.draft(message, group, dedup, text)?;
-        self.0.publish(&audience, &draft, Some(parcel)).await?;
+        let origin = Origin {
+            parcel: Some(&parcel.id),
+            trace: parcel.trace.as_deref(),
+        };
+        self.0.publish(&audience, &draft, &origin).await?;
         Ok(())
     }
 }

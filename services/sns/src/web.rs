@@ -1,41 +1,10 @@
-//! HTTP endpoints as receivers. How a request is sent is the business of whoever implements [`Web`].
+//! HTTP endpoints as receivers. How a request is sent is the business of whoever implements the port.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use model::ports::{AttributeValue, Parcel, Target, Undelivered};
-
-/// Sends requests to endpoints outside.
-#[async_trait]
-pub trait Web: Send + Sync {
-    /// Whether anything is sent to this URL at all.
-    ///
-    /// # Errors
-    /// Says why not.
-    fn check(&self, url: &str) -> Result<(), String>;
-
-    /// Sends a POST and gives the status.
-    ///
-    /// # Errors
-    /// Says why there is none.
-    async fn post(&self, url: &str, headers: &[(&str, &str)], body: Bytes) -> Result<u16, String>;
-}
-
-/// Sends nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoWeb;
-
-#[async_trait]
-impl Web for NoWeb {
-    fn check(&self, _url: &str) -> Result<(), String> {
-        Err("this server sends nothing to HTTP endpoints".to_owned())
-    }
-
-    async fn post(&self, url: &str, _: &[(&str, &str)], _: Bytes) -> Result<u16, String> {
-        self.check(url).map(|()| 0)
-    }
-}
+use model::ports::{AttributeValue, Parcel, Target, Unanswered, Undelivered, Web, WebRequest};
 
 /// Takes parcels whose ARN has the service `http` and a URL as resource; their attributes are headers.
 pub struct WebTarget(Arc<dyn Web>);
@@ -48,6 +17,9 @@ impl WebTarget {
 
 const USER_AGENT: &str = "Amazon Simple Notification Service Agent";
 
+/// How long an endpoint may take to answer.  [SNS guide: HTTP/S endpoints, step 1]
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
+
 #[async_trait]
 impl Target for WebTarget {
     async fn deliver(&self, parcel: &Parcel) -> Result<(), Undelivered> {
@@ -58,28 +30,41 @@ impl Target for WebTarget {
                 AttributeValue::Binary(_) => None,
             }
         }));
-        let url = &parcel.to.resource;
-        let code = |code: &str| code.to_owned();
-        match self.0.post(url, &headers, parcel.body.clone()).await {
-            Ok(200..=299) => Ok(()),
-            Ok(status) => {
-                let message = format!("the endpoint answered {status}");
-                Err(match is_final(status) {
-                    true => Undelivered::Refused {
-                        code: code("ClientError"),
-                        message,
-                    },
-                    false => Undelivered::Later {
-                        code: code("ServerError"),
-                        message,
-                    },
-                })
-            }
-            Err(message) => Err(Undelivered::Later {
-                code: code("Unreachable"),
+        let request = WebRequest {
+            method: "POST",
+            url: &parcel.to.resource,
+            headers: &headers,
+            body: parcel.body.clone(),
+            wait_max: ANSWER_WAIT_MAX,
+            answer_bytes_max: 0,
+        };
+        match self.0.send(request).await {
+            Ok(answer) => judge(answer.status),
+            Err(Unanswered::Forbidden(message)) => Err(Undelivered::Refused {
+                code: "Forbidden".to_owned(),
+                message,
+            }),
+            Err(Unanswered::Failed(message)) => Err(Undelivered::Later {
+                code: "Unreachable".to_owned(),
                 message,
             }),
         }
+    }
+}
+
+/// What the status of an answer means for the message.
+fn judge(status: u16) -> Result<(), Undelivered> {
+    let message = format!("the endpoint answered {status}");
+    match status {
+        200..=299 => Ok(()),
+        status if is_final(status) => Err(Undelivered::Refused {
+            code: "ClientError".to_owned(),
+            message,
+        }),
+        _ => Err(Undelivered::Later {
+            code: "ServerError".to_owned(),
+            message,
+        }),
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::Waits;
 use crate::Arn;
 
 /// One message on its way to one ARN.
@@ -93,6 +94,7 @@ pub struct Patience {
     pub retries_max: u32,
     /// From the post on.
     pub age_max: Duration,
+    pub waits: Waits,
 }
 
 /// A parcel, and what becomes of it.
@@ -100,7 +102,8 @@ pub struct Patience {
 pub struct Posting {
     pub parcel: Parcel,
     pub patience: Patience,
-    /// Where it goes when patience ends; sent once more with the same patience, without a next one.
+    /// Where it goes when patience ends; sent once more for as long, with doubling waits and without
+    /// a next one.
     pub dead_letter: Option<DeadLetter>,
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use model::Arn;
-use model::ports::{Outbox as _, Parcel, Patience, Posting, Sender, Target, Undelivered};
+use model::ports::{Outbox as _, Parcel, Patience, Posting, Sender, Target, Undelivered, Waits};
 use store::simulated::{self, Disk};
 use targets::{Counters, Counts, Deliverer, DelivererConfig, DurableOutbox, Registry};
 use tasks::ClockControl;
@@ -158,6 +158,7 @@ pub(crate) fn posting(to: &str, id: &str) -> Posting {
         patience: Patience {
             retries_max: 4,
             age_max: Duration::from_secs(3_600),
+            waits: Waits::Doubling,
         },
         dead_letter: None,
     }

@@ -1,24 +1,18 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::ports::{Parcel, Patience, Posting};
-use std::time::Duration;
+use model::ports::{Parcel, Posting};
 use wire::Context;
 
 use super::required;
 use crate::api::{ConfirmSubscriptionInput, SubscriptionArnResponse, SubscriptionInput};
 use crate::engine::Engine;
-use crate::fanout;
 use crate::fault::Fault;
 use crate::names::{SubscriptionRef, TopicRef, arn};
 use crate::notification::{Handshake, HandshakeKind, Signature};
 use crate::record::{State, Subscription};
 use crate::signing::Version;
-
-const PATIENCE: Patience = Patience {
-    retries_max: 3,
-    age_max: Duration::from_secs(3_600),
-};
+use crate::{delivery_policy, fanout};
 
 /// Bytes of a token that restores; twice as many letters.
 const TOKEN_BYTES: usize = 144;
@@ -90,7 +84,7 @@ pub(super) async fn post(
             trace: None,
             event: None,
         },
-        patience: PATIENCE,
+        patience: delivery_policy::Retry::default().patience(),
         dead_letter: None,
     };
     engine.outbox.post(vec![posting]).await?;

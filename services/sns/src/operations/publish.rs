@@ -24,6 +24,23 @@ pub(crate) struct Draft {
     pub(crate) dedup: Option<String>,
 }
 
+/// Where a message comes from.
+pub(crate) struct Origin<'a> {
+    /// The id of the parcel that brought it, if another part of the process sent it.
+    pub(crate) parcel: Option<&'a str>,
+    /// The trace header, with the chain of functions that led here.
+    pub(crate) trace: Option<&'a str>,
+}
+
+impl Origin<'_> {
+    fn of_call(cx: &Context) -> Origin<'_> {
+        Origin {
+            parcel: None,
+            trace: Some(cx.trace()).filter(|trace| !trace.is_empty()),
+        }
+    }
+}
+
 /// A topic with its subscriptions, read once for all messages of a request.
 pub(crate) struct Audience {
     at: TopicRef,
@@ -75,7 +92,8 @@ pub(crate) async fn publish(
         input.message_deduplication_id,
         input.message.as_deref().unwrap_or_default(),
     )?;
-    Ok(engine.publish(&audience, &draft, None).await?)
+    let origin = Origin::of_call(&cx);
+    Ok(engine.publish(&audience, &draft, &origin).await?)
 }
 
 /// The topic of `TargetArn`, which may also name a mobile endpoint.
@@ -111,9 +129,10 @@ pub(crate) async fn batch(
     if bytes > message::BYTES_MAX {
         return Err(Fault::BatchTooLong.into());
     }
+    let origin = Origin::of_call(&cx);
     let mut successful = Vec::with_capacity(drafts.len());
     for (id, draft) in &drafts {
-        let done = engine.publish(&audience, draft, None).await?;
+        let done = engine.publish(&audience, draft, &origin).await?;
         successful.push(PublishBatchResultEntry {
             id: id.clone(),
             message_id: done.message_id,
@@ -204,7 +223,7 @@ impl Engine {
         &self,
         audience: &Audience,
         draft: &Draft,
-        origin: Option<&model::ports::Parcel>,
+        origin: &Origin<'_>,
     ) -> Result<PublishResponse, Fault> {
         let dedup = match (&draft.dedup, &draft.group) {
             (Some(dedup), Some(group)) if audience.at.is_fifo() => Some((dedup, group)),
@@ -212,8 +231,8 @@ impl Engine {
         };
         let Some((dedup, group)) = dedup else {
             // A message that came as a parcel keeps its id, so that a second try of it is no second one.
-            let message_id = match origin {
-                Some(parcel) => message::derived_id(&parcel.id, &audience.at.arn()),
+            let message_id = match origin.parcel {
+                Some(id) => message::derived_id(id, &audience.at.arn()),
                 None => self.ids.uuid(),
             };
             self.spread(audience, draft, &message_id, None, origin)
@@ -247,7 +266,7 @@ impl Engine {
         draft: &Draft,
         message_id: &str,
         sequence: Option<&str>,
-        origin: Option<&model::ports::Parcel>,
+        origin: &Origin<'_>,
     ) -> Result<(), Fault> {
         let publication = Publication {
             at: &audience.at,
@@ -257,7 +276,7 @@ impl Engine {
             sequence,
             group: draft.group.as_deref(),
             dedup: draft.dedup.as_deref(),
-            trace: origin.and_then(|parcel| parcel.trace.as_deref()),
+            trace: origin.trace,
         };
         let postings = self.postings(&publication, &audience.subscriptions).await?;
         if !postings.is_empty() {

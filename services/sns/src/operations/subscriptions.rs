@@ -15,6 +15,8 @@ use crate::notification::HandshakeKind;
 use crate::record::{State, Subscription};
 use crate::subscription_attributes;
 
+/// Bytes of the URL of an HTTP endpoint.
+const URL_MAX: usize = 2_048;
 /// Bytes of a token; twice as many letters.
 const TOKEN_BYTES: usize = 144;
 
@@ -137,6 +139,9 @@ fn check_endpoint(
             _ => Err(Fault::parameter("Lambda endpoint ARN")),
         },
         "http" | "https" => {
+            if endpoint.len() > URL_MAX {
+                return Err(Fault::parameter("Endpoint"));
+            }
             let is_of_protocol = endpoint
                 .split_once("://")
                 .is_some_and(|(scheme, rest)| scheme == protocol && !rest.is_empty());

@@ -106,3 +106,27 @@ async fn a_fifo_topic_numbers_messages_and_knows_those_it_has_seen() {
         (Some("g"), Some("1"))
     );
 }
+
+#[tokio::test]
+async fn the_trace_of_a_call_goes_on_with_its_messages() {
+    let sns = Sns::new().await;
+    let arn = sns
+        .ok("CreateTopic", &[("Name", "t")])
+        .await
+        .text("TopicArn");
+    sns.ok(
+        "Subscribe",
+        &[("TopicArn", &arn), ("Protocol", "sqs"), ("Endpoint", QUEUE)],
+    )
+    .await;
+    let trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Lineage=1:00000001:3";
+    for (headers, wanted) in [
+        (vec![("x-amzn-trace-id", trace)], Some(trace)),
+        (vec![], None),
+    ] {
+        let message = [("TopicArn", arn.as_str()), ("Message", "m")];
+        let answer = sns.call_with("Publish", &message, &headers).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(sns.posted()[0].parcel.trace.as_deref(), wanted);
+    }
+}

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use http::Request;
 use http_body_util::BodyExt;
-use model::ports::{NotPosted, Outbox, Posting};
+use model::ports::{NotPosted, Outbox, Posting, Unanswered, Web, WebAnswer, WebRequest};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use store::simulated::{self, Disk};
 use wire::{Access, CallInfo, Router};
@@ -17,6 +17,23 @@ impl Outbox for Kept {
     async fn post(&self, postings: Vec<Posting>) -> Result<(), NotPosted> {
         self.0.lock().unwrap().extend(postings);
         Ok(())
+    }
+}
+
+/// Lets every URL pass but those of `internal.example`, and sends nothing.
+struct Checked;
+
+#[async_trait]
+impl Web for Checked {
+    fn check(&self, url: &str) -> Result<(), Unanswered> {
+        match url.contains("internal.example") {
+            true => Err(Unanswered::Forbidden("it is internal".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    async fn send(&self, _: WebRequest<'_>) -> Result<WebAnswer, Unanswered> {
+        Err(Unanswered::Failed("nothing is sent".to_owned()))
     }
 }
 
@@ -61,7 +78,7 @@ impl Sns {
             &store,
             disk.tasks(),
             outbox.clone(),
-            Arc::new(sns::NoWeb),
+            Arc::new(Checked),
             settings,
         )
         .await
@@ -80,6 +97,15 @@ impl Sns {
     }
 
     pub(crate) async fn call(&self, action: &str, members: &[(&str, &str)]) -> Answer {
+        self.call_with(action, members, &[]).await
+    }
+
+    pub(crate) async fn call_with(
+        &self,
+        action: &str,
+        members: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut form = format!("Action={action}&Version=2010-03-31");
         for (name, value) in members {
             form.push_str(&format!(
@@ -87,10 +113,12 @@ impl Sns {
                 utf8_percent_encode(value, NON_ALPHANUMERIC)
             ));
         }
-        let request = Request::post("/")
-            .header("content-type", "application/x-www-form-urlencoded")
-            .body(form)
-            .unwrap();
+        let mut request =
+            Request::post("/").header("content-type", "application/x-www-form-urlencoded");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(form).unwrap();
         let call = CallInfo {
             request_id: "00000000-0000-4000-8000-000000000001".to_owned(),
             now_unix_ms: 0,

@@ -72,8 +72,8 @@ async fn endpoints_and_attributes_of_subscriptions_are_checked() {
         ),
         (
             "http",
-            "http://127.0.0.1/",
-            "Invalid parameter: Endpoint Reason: this server sends nothing to HTTP endpoints",
+            "http://internal.example/",
+            "Invalid parameter: Endpoint Reason: it is internal",
         ),
     ] {
         let members = [
