@@ -17,6 +17,7 @@
 pub mod access;
 mod blob;
 mod body;
+mod checks;
 mod context;
 pub mod eventstream;
 mod fault;
@@ -34,6 +35,7 @@ mod time;
 pub use access::{Access, Mode};
 pub use blob::Blob;
 pub use body::{Body, BodyError};
+pub use checks::{Checks, Violated};
 pub use context::Context;
 pub use fault::Fault;
 pub use handler::{RawRequest, RawResponse};

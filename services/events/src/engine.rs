@@ -143,7 +143,7 @@ impl Engine {
                 other => drop(other?),
             }
             self.routes.forget(bus);
-            self.ticks.set(bus, name, rule.next_ms);
+            self.set_tick(bus, name, rule.next_ms);
             return Ok(done);
         }
         Err(Fault::Overtaken)
@@ -161,7 +161,7 @@ impl Engine {
         let parts = rule_parts(bus, name);
         self.rules.delete(&parts, Expect::At(row.rev)).await?;
         self.routes.forget(bus);
-        self.ticks.set(bus, name, None);
+        self.set_tick(bus, name, None);
         Ok(())
     }
 }

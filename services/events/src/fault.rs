@@ -48,6 +48,12 @@ impl From<StoreError> for Fault {
     }
 }
 
+impl From<wire::Violated> for Fault {
+    fn from(violated: wire::Violated) -> Fault {
+        Fault::Validation(violated.0)
+    }
+}
+
 impl From<NotPosted> for Fault {
     fn from(error: NotPosted) -> Fault {
         Fault::NotPosted(error)

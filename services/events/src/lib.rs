@@ -33,6 +33,7 @@ use std::sync::Arc;
 pub use engine::Engine;
 use model::ports::{LogSink, Outbox};
 use operations::{archives, buses, permissions, put_events, replays, rules, tags, targets};
+use schedules::Ticker;
 use store::{Store, StoreError};
 use tasks::Tasks;
 use wire::{Protocol, Service};
@@ -53,7 +54,11 @@ pub async fn open(
     let engine = Arc::new(Engine::new(store, outbox, sink, tasks));
     engine.load_ticks().await?;
     engine.replay.notify_one();
-    tasks.add(ticks::Ticker(engine.clone()));
+    tasks.add(Ticker::new(
+        "events: schedules of rules",
+        ticks::Clockwork(engine.clone()),
+        tasks,
+    ));
     tasks.add(replay::Runner(engine.clone()));
     tasks.add(archive::Trim(engine.clone()));
     Ok(engine)

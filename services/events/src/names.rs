@@ -1,9 +1,7 @@
 //! Names and ARNs, and the constraints of the service model.  [EventBridge API]
 
-use std::fmt::Display;
-
 use model::Arn;
-use wire::Context;
+use wire::{Checks, Context};
 
 use crate::fault::Fault;
 
@@ -16,14 +14,14 @@ const BUS_OR_ARN_PATTERN: &str =
 const STATEMENT_PATTERN: &str = "[a-zA-Z0-9-_]+";
 
 /// An account in a region.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Place {
     pub(crate) account: String,
     pub(crate) region: String,
 }
 
 /// A bus, wherever it is named.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct BusRef {
     pub(crate) at: Place,
     pub(crate) name: String,
@@ -79,9 +77,7 @@ impl BusRef {
         };
         let mut checks = Checks::default();
         checks.length(text, "eventBusName", 1, 1_600);
-        checks.holds(found.is_some(), text, "eventBusName", || {
-            pattern(BUS_OR_ARN_PATTERN)
-        });
+        checks.pattern(found.is_some(), text, "eventBusName", BUS_OR_ARN_PATTERN);
         checks.done()?;
         found.ok_or_else(|| Fault::no_bus(text))
     }
@@ -99,87 +95,31 @@ pub(crate) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(is_name_byte)
 }
 
-pub(crate) fn pattern(text: &str) -> String {
-    format!("Member must satisfy regular expression pattern: {text}")
+/// The names of EventBridge among the constraints.
+pub(crate) trait Names {
+    /// Names of rules, targets, archives and replays.
+    fn name(&mut self, value: &str, member: &str, max: usize);
+    fn bus(&mut self, value: &str, member: &str);
+    fn statement(&mut self, value: &str, member: &str);
 }
 
-/// Constraints of the model that members break, in AWS's words.
-#[derive(Debug, Default)]
-pub(crate) struct Checks(Vec<String>);
-
-impl Checks {
-    pub(crate) fn holds(
-        &mut self,
-        is_held: bool,
-        value: impl Display,
-        member: &str,
-        constraint: impl FnOnce() -> String,
-    ) {
-        if !is_held {
-            let constraint = constraint();
-            self.0.push(format!(
-                "Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-            ));
-        }
-    }
-
-    pub(crate) fn length(&mut self, value: &str, member: &str, min: usize, max: usize) {
-        let letters = value.chars().count();
-        self.holds(letters >= min, value, member, || {
-            format!("Member must have length greater than or equal to {min}")
-        });
-        self.holds(letters <= max, value, member, || {
-            format!("Member must have length less than or equal to {max}")
-        });
-    }
-
-    pub(crate) fn range(&mut self, value: i64, member: &str, min: i64, max: i64) {
-        self.holds(value >= min, value, member, || {
-            format!("Member must have value greater than or equal to {min}")
-        });
-        self.holds(value <= max, value, member, || {
-            format!("Member must have value less than or equal to {max}")
-        });
-    }
-
-    /// Names of rules, targets, archives and replays.
-    pub(crate) fn name(&mut self, value: &str, member: &str, max: usize) {
-        self.holds(is_name(value), value, member, || pattern(NAME_PATTERN));
+impl Names for Checks {
+    fn name(&mut self, value: &str, member: &str, max: usize) {
+        self.pattern(is_name(value), value, member, NAME_PATTERN);
         self.length(value, member, 1, max);
     }
 
-    pub(crate) fn bus(&mut self, value: &str, member: &str) {
-        self.holds(is_bus_name(value), value, member, || pattern(BUS_PATTERN));
+    fn bus(&mut self, value: &str, member: &str) {
+        self.pattern(is_bus_name(value), value, member, BUS_PATTERN);
         self.length(value, member, 1, 256);
     }
 
-    pub(crate) fn statement(&mut self, value: &str, member: &str) {
+    fn statement(&mut self, value: &str, member: &str) {
         let is_good = value
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
-        self.holds(is_good, value, member, || pattern(STATEMENT_PATTERN));
+        self.pattern(is_good, value, member, STATEMENT_PATTERN);
         self.length(value, member, 1, 64);
-    }
-
-    pub(crate) fn choice(&mut self, value: &str, member: &str, choices: &[&str]) {
-        self.holds(choices.contains(&value), value, member, || {
-            format!(
-                "Member must satisfy enum value set: [{}]",
-                choices.join(", ")
-            )
-        });
-    }
-
-    pub(crate) fn done(self) -> Result<(), Fault> {
-        let count = self.0.len();
-        if count == 0 {
-            return Ok(());
-        }
-        let plural = if count == 1 { "" } else { "s" };
-        let all = self.0.join("; ");
-        Err(Fault::Validation(format!(
-            "{count} validation error{plural} detected: {all}"
-        )))
     }
 }
 
@@ -230,18 +170,5 @@ mod tests {
         for bad in ["", "a b", "arn:aws:sqs:us-east-1:000000000000:q"] {
             assert_eq!(named(Some(bad)), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn all_broken_constraints_are_told_at_once() {
-        let mut checks = Checks::default();
-        checks.name("! !", "name", 2);
-        let text = checks.done().unwrap_err().to_string();
-        assert_eq!(
-            text,
-            "2 validation errors detected: Value '! !' at 'name' failed to satisfy constraint: \
-             Member must satisfy regular expression pattern: [\\.\\-_A-Za-z0-9]+; Value '! !' at \
-             'name' failed to satisfy constraint: Member must have length less than or equal to 2"
-        );
     }
 }

@@ -3,17 +3,15 @@
 //! A tick is posted under an id that rule and time give, then the next one is written down: after a
 //! crash between the two it is posted again, and the outbox takes it for the one it has.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use model::ports::EventHead;
-use schedules::{Expression, Zone};
+use schedules::{Agenda, Agent, Expression, Zone};
 use store::{Expect, Row, StoreError};
-use tasks::{Progress, Time, WorkError, Worker};
+use tasks::{Time, WorkError};
 
-use crate::engine::{Engine, lock, rule_parts};
+use crate::engine::{Engine, rule_parts};
 use crate::event::{Event, Origin, stable_id};
 use crate::fault::Fault;
 use crate::input::Meeting;
@@ -23,43 +21,9 @@ use crate::route::{AGE_S_DEFAULT, Passage};
 
 /// Ticks of one rule before others have their turn.
 const TICKS_MAX: usize = 100;
-/// The longest wait, should a clock jump.
-const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// The next tick of every rule that has one, in Unix milliseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Ticks {
-    next: Mutex<HashMap<(BusRef, String), i64>>,
-    changed: tokio::sync::Notify,
-}
-
-impl Ticks {
-    pub(crate) fn set(&self, bus: &BusRef, rule: &str, next: Option<i64>) {
-        let key = (bus.clone(), rule.to_owned());
-        let mut all = lock(&self.next);
-        let before = match next {
-            Some(next) => all.insert(key, next),
-            None => all.remove(&key),
-        };
-        drop(all);
-        if before != next {
-            self.changed.notify_one();
-        }
-    }
-
-    fn first(&self) -> Option<i64> {
-        lock(&self.next).values().min().copied()
-    }
-
-    fn due(&self, now: i64) -> Vec<(BusRef, String)> {
-        let all = lock(&self.next);
-        let due = all.iter().filter(|(_, next)| **next <= now);
-        let mut due: Vec<_> = due.map(|(key, next)| (*next, key.clone())).collect();
-        drop(all);
-        due.sort_by_key(|(next, _)| *next);
-        due.into_iter().map(|(_, key)| key).collect()
-    }
-}
+/// The next tick of every rule that has one.
+pub(crate) type Ticks = Agenda<(BusRef, String)>;
 
 /// The first tick behind `after` of a rule's schedule.
 pub(crate) fn next_tick(schedule: &str, anchor: i64, after: i64) -> Option<i64> {
@@ -71,20 +35,25 @@ impl Engine {
     pub(crate) async fn load_ticks(&self) -> Result<(), StoreError> {
         for row in self.rules.all(&[]).await? {
             if let Some(bus) = bus_of(&row) {
-                self.ticks.set(&bus, &row.value.name, row.value.next_ms);
+                self.set_tick(&bus, &row.value.name, row.value.next_ms);
             }
         }
         Ok(())
     }
 
-    async fn tick(&self, bus: &BusRef, name: &str) -> Result<(), Fault> {
+    pub(crate) fn set_tick(&self, bus: &BusRef, rule: &str, next_ms: Option<i64>) {
+        let key = (bus.clone(), rule.to_owned());
+        self.ticks.set(&key, next_ms.map(Time::from_unix_millis));
+    }
+
+    async fn tick_rule(&self, bus: &BusRef, name: &str) -> Result<(), Fault> {
         for _ in 0..TICKS_MAX {
             let row = self.rule_row(bus, name).await?;
             let next = row.as_ref().and_then(|row| row.value.next_ms);
             let now = self.now_ms();
             let (Some(row), Some(tick)) = (row, next.filter(|tick| *tick <= now)) else {
                 // Two changes may have told their ticks in the other order.
-                self.ticks.set(bus, name, next);
+                self.set_tick(bus, name, next);
                 return Ok(());
             };
             let mut rule = row.value;
@@ -99,7 +68,7 @@ impl Engine {
                 Err(StoreError::Conflict(_)) => continue,
                 other => drop(other?),
             }
-            self.ticks.set(bus, name, rule.next_ms);
+            self.set_tick(bus, name, rule.next_ms);
         }
         Ok(())
     }
@@ -156,33 +125,18 @@ fn bus_of(row: &Row<Rule>) -> Option<BusRef> {
     })
 }
 
-/// Waits for ticks and posts them.
-pub(crate) struct Ticker(pub(crate) Arc<Engine>);
+/// Runs schedules by the clock.
+pub(crate) struct Clockwork(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Worker for Ticker {
-    fn name(&self) -> String {
-        "events: schedules of rules".to_owned()
+impl Agent for Clockwork {
+    type Key = (BusRef, String);
+
+    fn agenda(&self) -> &Ticks {
+        &self.0.ticks
     }
 
-    async fn wait(&mut self) {
-        let engine = &self.0;
-        let wait = match engine.ticks.first() {
-            Some(first) => Time::from_unix_millis(first)
-                .since(engine.now())
-                .min(WAIT_MAX),
-            None => WAIT_MAX,
-        };
-        tokio::select! {
-            () = engine.ticks.changed.notified() => {}
-            () = engine.tasks.clock().sleep(wait) => {}
-        }
-    }
-
-    async fn work(&mut self) -> Result<Progress, WorkError> {
-        for (bus, name) in self.0.ticks.due(self.0.now_ms()) {
-            self.0.tick(&bus, &name).await?;
-        }
-        Ok(Progress::More)
+    async fn tick(&self, (bus, name): &(BusRef, String)) -> Result<(), WorkError> {
+        Ok(self.0.tick_rule(bus, name).await?)
     }
 }

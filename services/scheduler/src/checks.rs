@@ -1,77 +1,20 @@
-//! The constraints of the service model.  [EventBridge Scheduler API]
+//! Names and pages among the constraints of the service model.  [EventBridge Scheduler API]
 
-use std::fmt::Display;
+use wire::Checks;
 
 use crate::fault::Fault;
 
 const NAME_PATTERN: &str = "^[0-9a-zA-Z-_.]+$";
 
-/// Constraints that members break, in AWS's words.
-#[derive(Debug, Default)]
-pub(crate) struct Checks(Vec<String>);
-
-impl Checks {
-    pub(crate) fn holds(
-        &mut self,
-        is_held: bool,
-        value: impl Display,
-        member: &str,
-        constraint: impl FnOnce() -> String,
-    ) {
-        if !is_held {
-            let constraint = constraint();
-            self.0.push(format!(
-                "Value '{value}' at '{member}' failed to satisfy constraint: {constraint}"
-            ));
-        }
-    }
-
-    pub(crate) fn length(&mut self, value: &str, member: &str, min: usize, max: usize) {
-        let letters = value.chars().count();
-        self.holds(letters >= min, value, member, || {
-            format!("Member must have length greater than or equal to {min}")
-        });
-        self.holds(letters <= max, value, member, || {
-            format!("Member must have length less than or equal to {max}")
-        });
-    }
-
-    pub(crate) fn range(&mut self, value: i64, member: &str, min: i64, max: i64) {
-        self.holds(value >= min, value, member, || {
-            format!("Member must have value greater than or equal to {min}")
-        });
-        self.holds(value <= max, value, member, || {
-            format!("Member must have value less than or equal to {max}")
-        });
-    }
-
+pub(crate) trait Names {
     /// Names of schedules and groups.
-    pub(crate) fn name(&mut self, value: &str, member: &str) {
-        self.holds(is_name(value), value, member, || {
-            format!("Member must satisfy regular expression pattern: {NAME_PATTERN}")
-        });
+    fn name(&mut self, value: &str, member: &str);
+}
+
+impl Names for Checks {
+    fn name(&mut self, value: &str, member: &str) {
+        self.pattern(is_name(value), value, member, NAME_PATTERN);
         self.length(value, member, 1, 64);
-    }
-
-    pub(crate) fn choice(&mut self, value: &str, member: &str, choices: &[&str]) {
-        self.holds(choices.contains(&value), value, member, || {
-            format!(
-                "Member must satisfy enum value set: [{}]",
-                choices.join(", ")
-            )
-        });
-    }
-
-    pub(crate) fn done(self) -> Result<(), Fault> {
-        let count = self.0.len();
-        if count == 0 {
-            return Ok(());
-        }
-        let plural = if count == 1 { "" } else { "s" };
-        let all = self.0.join("; ");
-        Err(Fault::Validation(format!(
-            "{count} validation error{plural} detected: {all}"
-        )))
     }
 }
 

@@ -23,14 +23,14 @@ pub struct Engine {
 }
 
 /// An account in a region.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Place {
     pub(crate) account: String,
     pub(crate) region: String,
 }
 
 /// A schedule, wherever it is named.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct ScheduleRef {
     pub(crate) at: Place,
     pub(crate) group: String,
@@ -140,7 +140,7 @@ impl Engine {
         expect: Expect,
     ) -> Result<(), StoreError> {
         self.schedules.put(&to.parts(), schedule, expect).await?;
-        self.ticks.set(to, schedule.next.map(|tick| tick.send_ms));
+        self.set_tick(to, schedule.next);
         Ok(())
     }
 
@@ -164,7 +164,7 @@ impl Engine {
 
     pub(crate) async fn remove(&self, to: &ScheduleRef, expect: Expect) -> Result<(), StoreError> {
         self.schedules.delete(&to.parts(), expect).await?;
-        self.ticks.set(to, None);
+        self.set_tick(to, None);
         Ok(())
     }
 

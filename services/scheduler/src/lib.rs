@@ -22,6 +22,7 @@ mod ticks;
 
 use std::sync::Arc;
 
+use ::schedules::Ticker;
 pub use engine::Engine;
 use http::Method;
 use model::ports::Outbox;
@@ -41,7 +42,11 @@ pub async fn open(
 ) -> Result<Arc<Engine>, StoreError> {
     let engine = Arc::new(Engine::new(store, outbox, tasks));
     engine.load_ticks().await?;
-    tasks.add(ticks::Ticker(engine.clone()));
+    tasks.add(Ticker::new(
+        "scheduler: schedules",
+        ticks::Clockwork(engine.clone()),
+        tasks,
+    ));
     Ok(engine)
 }
 

@@ -1,73 +1,42 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use async_trait::async_trait;
+use schedules::{Agenda, Agent};
 use store::{Expect, Row, StoreError};
-use tasks::{Progress, Time, WorkError, Worker};
+use tasks::{Time, WorkError};
 
 use crate::engine::{Engine, Place, ScheduleRef};
 use crate::fault::Fault;
 use crate::plan;
-use crate::record::Schedule;
+use crate::record::{Schedule, Tick};
 use crate::send::posting;
 
 /// Ticks of one schedule before others have their turn.
 const TICKS_MAX: usize = 100;
-/// The longest wait, should a clock jump.
-const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// When the next tick of every schedule that has one is sent, in Unix milliseconds.
-#[derive(Debug, Default)]
-pub(crate) struct Ticks {
-    next: Mutex<HashMap<ScheduleRef, i64>>,
-    changed: tokio::sync::Notify,
-}
-
-impl Ticks {
-    fn lock(&self) -> MutexGuard<'_, HashMap<ScheduleRef, i64>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn set(&self, to: &ScheduleRef, next: Option<i64>) {
-        let before = match next {
-            Some(next) => self.lock().insert(to.clone(), next),
-            None => self.lock().remove(to),
-        };
-        if before != next {
-            self.changed.notify_one();
-        }
-    }
-
-    fn first(&self) -> Option<i64> {
-        self.lock().values().min().copied()
-    }
-
-    fn due(&self, now: i64) -> Vec<ScheduleRef> {
-        let all = self.lock();
-        let due = all.iter().filter(|(_, next)| **next <= now);
-        let mut due: Vec<_> = due.map(|(to, next)| (*next, to.clone())).collect();
-        drop(all);
-        due.sort_by_key(|(next, _)| *next);
-        due.into_iter().map(|(_, to)| to).collect()
-    }
-}
+/// When the next tick of every schedule that has one is sent.
+pub(crate) type Ticks = Agenda<ScheduleRef>;
 
 impl Engine {
     /// Finds the ticks of stored schedules, at the start.
     pub(crate) async fn load_ticks(&self) -> Result<(), StoreError> {
         for row in self.schedules.all(&[]).await? {
             if let Some(to) = named(&row) {
-                self.ticks.set(&to, row.value.next.map(|tick| tick.send_ms));
+                self.set_tick(&to, row.value.next);
             }
         }
         Ok(())
     }
 
-    async fn tick(&self, to: &ScheduleRef) -> Result<(), Fault> {
+    pub(crate) fn set_tick(&self, to: &ScheduleRef, next: Option<Tick>) {
+        let at = next.map(|tick| Time::from_unix_millis(tick.send_ms));
+        self.ticks.set(to, at);
+    }
+
+    async fn tick_schedule(&self, to: &ScheduleRef) -> Result<(), Fault> {
         for _ in 0..TICKS_MAX {
             let Some(row) = self.row(to).await? else {
-                self.ticks.set(to, None);
+                self.set_tick(to, None);
                 return Ok(());
             };
             let now = self.now();
@@ -75,7 +44,7 @@ impl Engine {
             let due = schedule.next;
             let Some(tick) = due.filter(|tick| tick.send_ms <= now.unix_millis()) else {
                 // Two changes may have told their ticks in the other order.
-                self.ticks.set(to, due.map(|tick| tick.send_ms));
+                self.set_tick(to, due);
                 return Ok(());
             };
             if let Some(posting) = posting(to, &schedule, tick, now) {
@@ -114,33 +83,18 @@ fn named(row: &Row<Schedule>) -> Option<ScheduleRef> {
     })
 }
 
-/// Waits for ticks and posts them.
-pub(crate) struct Ticker(pub(crate) Arc<Engine>);
+/// Runs schedules by the clock.
+pub(crate) struct Clockwork(pub(crate) Arc<Engine>);
 
 #[async_trait]
-impl Worker for Ticker {
-    fn name(&self) -> String {
-        "scheduler: schedules".to_owned()
+impl Agent for Clockwork {
+    type Key = ScheduleRef;
+
+    fn agenda(&self) -> &Ticks {
+        &self.0.ticks
     }
 
-    async fn wait(&mut self) {
-        let engine = &self.0;
-        let wait = match engine.ticks.first() {
-            Some(first) => Time::from_unix_millis(first)
-                .since(engine.now())
-                .min(WAIT_MAX),
-            None => WAIT_MAX,
-        };
-        tokio::select! {
-            () = engine.ticks.changed.notified() => {}
-            () = engine.tasks.clock().sleep(wait) => {}
-        }
-    }
-
-    async fn work(&mut self) -> Result<Progress, WorkError> {
-        for to in self.0.ticks.due(self.0.now_ms()) {
-            self.0.tick(&to).await?;
-        }
-        Ok(Progress::More)
+    async fn tick(&self, to: &ScheduleRef) -> Result<(), WorkError> {
+        Ok(self.0.tick_schedule(to).await?)
     }
 }

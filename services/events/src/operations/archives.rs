@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use store::{Expect, StoreError};
-use wire::{Context, Timestamp, paging};
+use wire::{Checks, Context, Timestamp, paging};
 
 use crate::api::{
     ArchiveRequest, ArchiveResponse, ArchiveShape, CreateArchiveRequest, ListArchivesRequest,
@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::engine::{Engine, change, named};
 use crate::fault::Fault;
-use crate::names::{BusRef, Checks, Place, after, limit};
+use crate::names::{BusRef, Names, Place, after, limit};
 use crate::operations::{buses, rules};
 use crate::record::Archive;
 

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use model::Arn;
 use store::{Expect, StoreError};
-use wire::{Context, Timestamp, paging};
+use wire::{Checks, Context, Timestamp, paging};
 
 use crate::api::{
     BusRequest, BusShape, CreateEventBusRequest, DeadLetterConfig, ListEventBusesRequest,
@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::engine::{Engine, bus_parts};
 use crate::fault::Fault;
-use crate::names::{BusRef, Checks, DEFAULT_BUS, Place, after, limit};
+use crate::names::{BusRef, DEFAULT_BUS, Names, Place, after, limit};
 use crate::operations::tags;
 use crate::record::Bus;
 

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use model::policy::Policy;
 use serde_json::{Value, json};
-use wire::Context;
+use wire::{Checks, Context};
 
 use crate::api::{Nothing, PutPermissionRequest, RemovePermissionRequest};
 use crate::engine::Engine;
 use crate::fault::Fault;
-use crate::names::{BusRef, Checks, Place};
+use crate::names::{BusRef, Names, Place};
 use crate::record::Bus;
 
 /// [EventBridge quotas: event bus policy size]
@@ -29,18 +29,12 @@ fn statement(input: &PutPermissionRequest, bus: &BusRef) -> Result<Value, Fault>
     let mut checks = Checks::default();
     checks.statement(id, "statementId");
     let is_account = principal.len() == 12 && principal.bytes().all(|b| b.is_ascii_digit());
-    checks.holds(
-        is_account || principal == "*",
-        principal,
-        "principal",
-        || crate::names::pattern(r"(\d{12}|\*)"),
-    );
+    let is_principal = is_account || principal == "*";
+    checks.pattern(is_principal, principal, "principal", r"(\d{12}|\*)");
     let is_action = action
         .strip_prefix("events:")
         .is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphabetic()));
-    checks.holds(is_action, action, "action", || {
-        crate::names::pattern("events:[a-zA-Z]+")
-    });
+    checks.pattern(is_action, action, "action", "events:[a-zA-Z]+");
     checks.done()?;
     let principal = match principal.as_str() {
         "*" => json!("*"),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use model::Arn;
 use store::{Expect, StoreError};
-use wire::{Context, Timestamp, paging};
+use wire::{Checks, Context, Timestamp, paging};
 
 use crate::api::{
     CancelReplayResponse, ListReplaysRequest, ListReplaysResponse, ReplayDestination,
@@ -10,7 +10,7 @@ use crate::api::{
 };
 use crate::engine::{Engine, change, named};
 use crate::fault::Fault;
-use crate::names::{BusRef, Checks, Place, after, limit};
+use crate::names::{BusRef, Names, Place, after, limit};
 use crate::operations::{archives, buses};
 use crate::record::Replay;
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use patterns::Pattern;
 use schedules::Expression;
 use serde_json::Value;
-use wire::{Context, paging};
+use wire::{Checks, Context, paging};
 
 use crate::api::{
     DeleteRuleRequest, ListRulesRequest, ListRulesResponse, Nothing, PutRuleRequest,
@@ -11,7 +11,7 @@ use crate::api::{
 };
 use crate::engine::Engine;
 use crate::fault::Fault;
-use crate::names::{BusRef, Checks, DEFAULT_BUS, Place, after, limit};
+use crate::names::{BusRef, DEFAULT_BUS, Names, Place, after, limit};
 use crate::operations::tags;
 use crate::record::Rule;
 use crate::ticks::next_tick;

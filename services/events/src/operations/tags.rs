@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use model::Arn;
-use wire::Context;
+use wire::{Checks, Context};
 
 use crate::api::{
     ListTagsForResourceRequest, Nothing, Tag, TagResourceRequest, TagsResponse,
@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::engine::Engine;
 use crate::fault::Fault;
-use crate::names::{BusRef, Checks, DEFAULT_BUS, Place, is_name};
+use crate::names::{BusRef, DEFAULT_BUS, Place, is_name};
 use crate::record::{Bus, Rule, Tags};
 
 /// [EventBridge quotas: tags]

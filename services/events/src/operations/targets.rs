@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use model::Arn;
 use serde::de::IgnoredAny;
-use wire::{Context, paging};
+use wire::{Checks, Context, paging};
 
 use crate::api::{
     DeadLetterConfig, InputTransformer, ListRuleNamesByTargetRequest,
@@ -13,7 +13,7 @@ use crate::api::{
 use crate::engine::Engine;
 use crate::fault::Fault;
 use crate::input::unknown_placeholder;
-use crate::names::{BusRef, Checks, Place, after, limit};
+use crate::names::{BusRef, Names, Place, after, limit};
 use crate::path::Path;
 use crate::record::{Rule, RuleTarget, Transformer};
 
@@ -166,7 +166,7 @@ pub(crate) async fn put(
     checks.name(&input.rule, "rule", 64);
     let count = input.targets.len();
     checks.holds((1..=CALL_MAX).contains(&count), "[]", "targets", || {
-        "Member must have length between 1 and 100".to_owned()
+        "have length between 1 and 100".to_owned()
     });
     for (at, target) in (1..).zip(&input.targets) {
         check(target, at, &mut checks);

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use store::{Expect, StoreError};
-use wire::{Context, Timestamp, paging};
+use wire::{Checks, Context, Timestamp, paging};
 
 use crate::api::{
     CreateGroupRequest, GroupArn, GroupRequest, GroupShape, ListGroupsRequest, ListGroupsResponse,
     Nothing,
 };
-use crate::checks::{Checks, after, limit};
+use crate::checks::{Names, after, limit};
 use crate::engine::{DEFAULT_GROUP, Engine, Place, ScheduleRef, group_parts};
 use crate::fault::Fault;
 use crate::operations::tags;

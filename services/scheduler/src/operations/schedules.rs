@@ -5,14 +5,14 @@ use schedules::{Expression, Zone};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use store::{Expect, StoreError};
-use wire::{Context, Timestamp, paging};
+use wire::{Checks, Context, Timestamp, paging};
 
 use crate::api::{
     DeadLetterConfig, EventBridgeParameters, FlexibleTimeWindow, ListSchedulesRequest,
     ListSchedulesResponse, Nothing, RetryPolicy, ScheduleArn, ScheduleInput, ScheduleRequest,
     ScheduleShape, ScheduleSummary, SqsParameters, TargetShape,
 };
-use crate::checks::{Checks, after, limit};
+use crate::checks::{Names, after, limit};
 use crate::engine::{DEFAULT_GROUP, Engine, Place, ScheduleRef};
 use crate::fault::Fault;
 use crate::plan;
@@ -65,10 +65,8 @@ fn check(input: &ScheduleInput) -> Result<(), Fault> {
 fn check_target(target: &TargetShape, checks: &mut Checks) {
     checks.length(&target.arn, "target.arn", 1, 1_600);
     let is_role = target.role_arn.parse::<RoleArn>().is_ok();
-    checks.holds(is_role, &target.role_arn, "target.roleArn", || {
-        r"Member must satisfy regular expression pattern: ^arn:aws(-[a-z]+)?:iam::\d{12}:role\/[\w+=,.@\/-]+$"
-            .to_owned()
-    });
+    let pattern = r"^arn:aws(-[a-z]+)?:iam::\d{12}:role\/[\w+=,.@\/-]+$";
+    checks.pattern(is_role, &target.role_arn, "target.roleArn", pattern);
     if let Some(retry) = &target.retry_policy {
         if let Some(age) = retry.maximum_event_age_in_seconds {
             let member = "target.retryPolicy.maximumEventAgeInSeconds";

@@ -2,12 +2,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::Arn;
-use wire::Context;
+use wire::{Checks, Context};
 
 use crate::api::{
     ListTagsRequest, Nothing, Tag, TagResourceRequest, TagsResponse, UntagResourceRequest,
 };
-use crate::checks::{Checks, is_name};
+use crate::checks::is_name;
 use crate::engine::{Engine, Place};
 use crate::fault::Fault;
 use crate::record::Group;
@@ -38,12 +38,11 @@ pub(crate) fn map(tags: &[Tag]) -> BTreeMap<String, String> {
 /// Only groups have tags.
 fn group_of(text: &str) -> Result<(Place, String), Fault> {
     let invalid = || {
+        let pattern =
+            r"^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\-]+:\d{12}:schedule-group\/[0-9a-zA-Z-_.]+$";
         let mut checks = Checks::default();
-        checks.holds(false, text, "resourceArn", || {
-            r"Member must satisfy regular expression pattern: ^arn:aws(-[a-z]+)?:scheduler:[a-z0-9\-]+:\d{12}:schedule-group\/[0-9a-zA-Z-_.]+$"
-                .to_owned()
-        });
-        checks.done().err().unwrap_or(Fault::Overtaken)
+        checks.pattern(false, text, "resourceArn", pattern);
+        checks.done().err().map_or(Fault::Overtaken, Fault::from)
     };
     let arn: Arn = text.parse().map_err(|_| invalid())?;
     let name = arn.resource.strip_prefix("schedule-group/");
