@@ -55,6 +55,7 @@ fn main() -> io::Result<()> {
         let answer = match (text(event, "do"), text(event, "secret")) {
             (Some("call"), _) => stop("in-call"),
             (Some("half"), _) => half(&address, &id)?,
+            (Some("audit"), _) => audited(event)?,
             (Some("plant"), Some(secret)) => plant(secret, &mut planted),
             (Some("hunt"), Some(backwards)) => hunt(backwards.as_bytes()),
             _ => "{}".to_owned(),
@@ -65,6 +66,17 @@ fn main() -> io::Result<()> {
             stop("after-call");
         }
     }
+}
+
+/// Notes in a file of the host when an event begins and ends, which no kill of the server undoes.
+fn audited(event: &str) -> io::Result<String> {
+    let path = env::var("AUDIT").map_err(io::Error::other)?;
+    let mut file = File::options().append(true).open(path)?;
+    let number = text(event, "n").unwrap_or_default();
+    // One write each: lines of several processes do not mix.
+    file.write_all(format!("b {number}\n").as_bytes())?;
+    file.write_all(format!("e {number}\n").as_bytes())?;
+    Ok("{}".to_owned())
 }
 
 /// Waits for the end from outside.

@@ -78,13 +78,7 @@ impl Setup {
             None => Arc::new(tempfile::tempdir_in(&self.folder)?),
         };
         let address = free_address()?;
-        let signer = Signer {
-            access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
-            secret_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
-            session_token: None,
-            region: "us-east-1".to_owned(),
-            service: "lambda",
-        };
+        let signer = signer("lambda");
         let log = data.path().with_extension("log");
         let file = fs::File::options().create(true).append(true).open(&log)?;
         let started = Instant::now();
@@ -129,6 +123,16 @@ impl Setup {
     }
 }
 
+fn signer(service: &'static str) -> Signer {
+    Signer {
+        access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+        secret_key: Secret::new("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"),
+        session_token: None,
+        region: "us-east-1".to_owned(),
+        service,
+    }
+}
+
 fn living() -> MutexGuard<'static, Vec<u32>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -170,6 +174,12 @@ impl Kiln {
         Ok(Arc::clone(&self.data))
     }
 
+    /// Waits for the end of a server that was killed; gives the data directory for another start.
+    pub(crate) fn killed(mut self) -> Result<Arc<TempDir>> {
+        self.child.wait()?;
+        Ok(Arc::clone(&self.data))
+    }
+
     /// The end of what the server has said.
     fn log_tail(&self) -> String {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
@@ -191,25 +201,45 @@ impl Kiln {
 
     /// A signed request as it goes over the wire, good for five minutes.
     pub(crate) fn request(&self, method: &str, path: &str, body: &[u8]) -> Result<Vec<u8>> {
-        let request = http::Request::builder()
+        let request = self.unsigned(method, path, body);
+        sign(&self.signer, request.body(())?, body)
+    }
+
+    /// As [`Kiln::request`], with further headers.
+    pub(crate) fn request_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<Vec<u8>> {
+        let mut request = self.unsigned(method, path, body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        sign(&self.signer, request.body(())?, body)
+    }
+
+    /// A signed request of a protocol that names its operation in a header.
+    pub(crate) fn operation(
+        &self,
+        service: &'static str,
+        target: &str,
+        body: &Value,
+    ) -> Result<Vec<u8>> {
+        let body = body.to_string();
+        let request = self.unsigned("POST", "/", body.as_bytes());
+        let request = request.header("x-amz-target", target).body(())?;
+        sign(&signer(service), request, body.as_bytes())
+    }
+
+    fn unsigned(&self, method: &str, path: &str, body: &[u8]) -> http::request::Builder {
+        http::Request::builder()
             .method(method)
             .uri(path)
             .header("host", self.address.to_string())
             .header("content-type", "application/json")
             .header("content-length", body.len())
-            .body(())?;
-        let now = jiff::Timestamp::now().as_second();
-        let (head, ()) = self.signer.sign(request, body, now)?.into_parts();
-        let mut bytes = format!("{method} {path} HTTP/1.1\r\n").into_bytes();
-        for (name, value) in &head.headers {
-            bytes.extend_from_slice(name.as_str().as_bytes());
-            bytes.extend_from_slice(b": ");
-            bytes.extend_from_slice(value.as_bytes());
-            bytes.extend_from_slice(b"\r\n");
-        }
-        bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(body);
-        Ok(bytes)
     }
 
     pub(crate) fn client(&self) -> Result<Client> {
@@ -286,6 +316,22 @@ impl Kiln {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+fn sign(signer: &Signer, request: http::Request<()>, body: &[u8]) -> Result<Vec<u8>> {
+    let line = format!("{} {} HTTP/1.1\r\n", request.method(), request.uri());
+    let now = jiff::Timestamp::now().as_second();
+    let (head, ()) = signer.sign(request, body, now)?.into_parts();
+    let mut bytes = line.into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend_from_slice(name.as_str().as_bytes());
+        bytes.extend_from_slice(b": ");
+        bytes.extend_from_slice(value.as_bytes());
+        bytes.extend_from_slice(b"\r\n");
+    }
+    bytes.extend_from_slice(b"\r\n");
+    bytes.extend_from_slice(body);
+    Ok(bytes)
 }
 
 impl Drop for Kiln {

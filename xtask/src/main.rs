@@ -33,8 +33,7 @@ Usage: cargo xtask COMMAND [OPTIONS]
   tidy                    the rules of ARCHITECTURE.md and STYLE.md that a machine can see
   e2e [PYTEST OPTIONS]    the black-box tests alone, against the release build
   bench [OPTIONS]         ratios against bare controls; writes docs/benchmarks.md (--help for more)
-  torture [OPTIONS]       environments killed, secrets hunted, clones compared (--help for more)
-  torture queues          a million random operations on queues, held against a model
+  torture [OPTIONS]       kills, broken disks, secrets, clones, queues against a model (--help for more)
   api-coverage [--check]  what is built of AWS's APIs; writes docs/coverage.md
   rows [--check]          which test shows which row of the specification; writes docs/rows.md
   help                    this text
@@ -65,7 +64,6 @@ fn run(arguments: &[String]) -> Result<bool> {
         "tidy" => tidy::run(&root),
         "e2e" => test::e2e_alone(&root, rest),
         "bench" => bench(&root, rest),
-        "torture" if rest.first().is_some_and(|name| name == "queues") => queues(&root),
         "torture" => {
             let torture = ["torture".to_owned()];
             bench(&root, &[&torture, rest].concat())
@@ -85,26 +83,6 @@ fn bench(root: &Path, arguments: &[String]) -> Result<bool> {
     let status = step::cargo(root)
         .args(["run", "--release", "--quiet", "--package", "bench", "--"])
         .args(arguments)
-        .status()
-        .context("cannot start cargo")?;
-    Ok(status.success())
-}
-
-/// The full form of the model of queues: three kinds of queue, a million operations together.
-fn queues(root: &Path) -> Result<bool> {
-    const OPERATIONS: &str = "333334";
-    let status = step::cargo(root)
-        .args([
-            "test",
-            "--release",
-            "--quiet",
-            "--package",
-            "sqs",
-            "--test",
-            "it",
-        ])
-        .args(["--", "model::", "--nocapture"])
-        .env("KILN_QUEUE_OPERATIONS", OPERATIONS)
         .status()
         .context("cannot start cargo")?;
     Ok(status.success())

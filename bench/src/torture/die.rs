@@ -9,9 +9,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::Torture;
 use super::census::Census;
 use super::page::Finding;
+use super::{Torture, wait_for_end};
 use crate::client::{Answer, Client};
 use crate::kiln::{Function, Kiln, kill, parent, tree};
 
@@ -159,7 +159,7 @@ impl Scene<'_> {
                 self.call(phase)?;
                 let pid = self.place(phase)?;
                 kill(victim_of(pid, takes_all));
-                gone(pid);
+                wait_for_end(pid);
                 self.call(phase)?
             }
             Phase::Shutdown => {
@@ -203,7 +203,7 @@ impl Scene<'_> {
                 match find(kiln, phase, &is_over) {
                     Some(pid) => {
                         kill(victim_of(pid, takes_all));
-                        gone(pid);
+                        wait_for_end(pid);
                         deaths += 1;
                     }
                     None if caller.is_finished() => break,
@@ -320,20 +320,4 @@ fn has_thread(pid: u32, name: &str) -> bool {
         .flatten()
         .filter_map(|entry| fs::read_to_string(entry.path().join("comm")).ok())
         .any(|comm| comm.trim_end() == name)
-}
-
-/// Waits until a killed process does not run any more.
-fn gone(pid: u32) {
-    let until = Instant::now() + PLACE_MAX;
-    while Instant::now() < until && !is_gone(pid) {
-        thread::sleep(Duration::from_micros(200));
-    }
-}
-
-fn is_gone(pid: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit_once(") ")
-        .and_then(|(_, rest)| rest.chars().next());
-    matches!(state, None | Some('Z' | 'X'))
 }

@@ -1,11 +1,13 @@
-//! Torture: environments killed in every phase, secrets left behind, clones that must differ. Drives the
-//! built server from outside; its results are counts of failures, and none is the goal.
+//! Torture: servers and environments killed, secrets left behind, clones that must differ. Drives the built
+//! server from outside; its results are counts of failures, and none is the goal.
 //!
 //! Started by `cargo xtask torture`; the full form writes `docs/reliability.md`.
 
 mod census;
 mod clones;
 mod die;
+mod events;
+mod inside;
 mod leak;
 mod page;
 
@@ -22,11 +24,12 @@ use crate::measures::Bench;
 use crate::watchdog::Watchdog;
 
 const HELP: &str = "\
-Environments killed in every phase, secrets left behind, clones that must differ
+Servers and environments killed, secrets left behind, clones that must differ
 
 Usage: cargo xtask torture [NAME]… [OPTIONS]
 
-  NAME        die (R10), leak (S7) or clones (S10); all without one
+  NAME        die (R10), leak (S7), clones (S10), events (R1), disk (R2) or queues (R6); all without one,
+              but those whose short form is among the unit tests, disk and queues, only if it is the full form
   --full      as often as the goals say; writes docs/reliability.md
   --json      prints the result as JSON
   --no-write  leaves docs/reliability.md and .json as they are
@@ -36,29 +39,59 @@ Usage: cargo xtask torture [NAME]… [OPTIONS]
 struct Trial {
     name: &'static str,
     id: &'static str,
+    /// Longest full form, in minutes; what it has not tried by then counts as missed.
+    full_min: u64,
+    /// Its short form is among the unit tests.
+    is_inside: bool,
     run: fn(&Torture) -> Result<Vec<Finding>>,
 }
 
-const TRIALS: [Trial; 3] = [
+const TRIALS: [Trial; 6] = [
     Trial {
         name: "die",
         id: "R10",
+        full_min: 15,
+        is_inside: false,
         run: die::run,
     },
     Trial {
         name: "leak",
         id: "S7",
+        full_min: 15,
+        is_inside: false,
         run: leak::run,
     },
     Trial {
         name: "clones",
         id: "S10",
+        full_min: 15,
+        is_inside: false,
         run: clones::run,
+    },
+    Trial {
+        name: "events",
+        id: "R1",
+        full_min: 40,
+        is_inside: false,
+        run: events::run,
+    },
+    Trial {
+        name: "disk",
+        id: "R2",
+        full_min: 30,
+        is_inside: true,
+        run: inside::disk,
+    },
+    Trial {
+        name: "queues",
+        id: "R6",
+        full_min: 30,
+        is_inside: true,
+        run: inside::queues,
     },
 ];
 
-/// Longest trial; what it has not tried by then counts as missed.
-const FULL_MAX: Duration = Duration::from_secs(270);
+/// Longest short form.
 const SHORT_MAX: Duration = Duration::from_secs(60);
 
 /// What is left for a trial that is late, before its server is ended.
@@ -76,6 +109,8 @@ pub(crate) struct Torture {
     pub(crate) bench: Bench,
     pub(crate) is_full: bool,
     victim: PathBuf,
+    /// Longest trial.
+    limit: Duration,
 }
 
 impl Torture {
@@ -86,7 +121,7 @@ impl Torture {
 
     /// When a trial that starts now must come to its end.
     pub(crate) fn until(&self) -> Instant {
-        Instant::now() + if self.is_full { FULL_MAX } else { SHORT_MAX }
+        Instant::now() + self.limit
     }
 
     pub(crate) fn victim_program(&self) -> Result<Vec<u8>> {
@@ -149,20 +184,24 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     let bench = Bench::new(root, false)?;
     let victim = bench.folder.path().join("victim");
     compile(&root.join("bench/functions/victim.rs"), &victim)?;
-    let torture = Torture {
+    let mut torture = Torture {
         bench,
         is_full: options.is_full,
         victim,
+        limit: SHORT_MAX,
     };
     let watchdog = Watchdog::start();
     let mut page = Page::new();
     for trial in TRIALS {
         let is_wanted = options.names.iter().any(|name| trial.is_called(name));
-        if !is_wanted && !options.names.is_empty() {
+        let is_default = options.names.is_empty() && (options.is_full || !trial.is_inside);
+        if !is_wanted && !is_default {
             continue;
         }
-        let limit = if options.is_full { FULL_MAX } else { SHORT_MAX };
-        let guard = watchdog.watch(limit + LATE);
+        if options.is_full {
+            torture.limit = Duration::from_secs(trial.full_min * 60);
+        }
+        let guard = watchdog.watch(torture.limit + LATE);
         let findings = (trial.run)(&torture).unwrap_or_else(|error| {
             let why = if guard.has_bitten() {
                 format!("took too long: {error:#}")
@@ -210,4 +249,46 @@ fn secret() -> Result<String> {
     let mut random = std::fs::File::open("/dev/urandom")?;
     std::io::Read::read_exact(&mut random, &mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Random numbers that a seed repeats.
+struct Dice {
+    seed: u64,
+    state: std::cell::Cell<u64>,
+}
+
+impl Dice {
+    fn new() -> Result<Dice> {
+        let seed = u64::from_str_radix(secret()?.get(..8).unwrap_or_default(), 16)?;
+        let state = std::cell::Cell::new(seed);
+        Ok(Dice { seed, state })
+    }
+
+    /// A number below `sides`.  [SplitMix64]
+    fn below(&self, sides: u64) -> u64 {
+        let state = self.state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.state.set(state);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % sides.max(1)
+    }
+}
+
+/// Longest wait for the end of a process that was killed.
+const END_MAX: Duration = Duration::from_secs(10);
+
+/// Waits until a killed process does not run any more.
+fn wait_for_end(pid: u32) {
+    let until = Instant::now() + END_MAX;
+    while Instant::now() < until && !is_gone(pid) {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+fn is_gone(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    matches!(state, None | Some('Z' | 'X'))
 }

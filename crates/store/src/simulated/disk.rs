@@ -22,6 +22,7 @@ pub struct Disk {
 }
 
 /// What was on the disk when the power came back.
+#[derive(Clone)]
 pub struct Image {
     database: Vec<u8>,
     files: SimFiles,
@@ -38,6 +39,14 @@ pub(super) struct State {
     pub(super) files: SimFiles,
     dice: Ids,
     faults: Faults,
+    /// While it is wanted: what a power loss at each operation would leave, with the operation's number.
+    photographs: Option<Vec<(u64, Photograph)>>,
+}
+
+struct Photograph {
+    database: Vec<u8>,
+    files: SimFiles,
+    seed: u64,
 }
 
 #[derive(Default)]
@@ -56,6 +65,12 @@ impl State {
     /// Counts one operation that changes the disk, and lets it fail if it was told to.
     pub(super) fn step(&mut self) -> io::Result<()> {
         let number = self.faults.operations;
+        if self.photographs.is_some() {
+            let photograph = self.photograph();
+            self.photographs
+                .get_or_insert_default()
+                .push((number, photograph));
+        }
         self.faults.operations += 1;
         if self.faults.off_at.is_some_and(|off| number >= off) {
             return Err(failure("the power is off"));
@@ -64,6 +79,14 @@ impl State {
             return Err(failure("the operation failed"));
         }
         Ok(())
+    }
+
+    fn photograph(&self) -> Photograph {
+        Photograph {
+            database: self.after_power_loss(),
+            files: self.files.after_power_loss(&self.dice),
+            seed: self.dice.u64(),
+        }
     }
 
     pub(super) fn room_for(&self, more: usize) -> io::Result<()> {
@@ -152,6 +175,24 @@ impl State {
     }
 }
 
+impl Image {
+    /// Bytes of the database and of the files beside it.
+    pub fn bytes(&self) -> usize {
+        self.database.len() + self.files.bytes()
+    }
+
+    /// Turns one bit over, counted through the database and then the files. Gives where that is: in the
+    /// database, or in the file of this name.
+    pub fn flip(&mut self, bit: usize) -> Option<String> {
+        let (byte, mask) = (bit / 8, 1 << (bit % 8));
+        if let Some(place) = self.database.get_mut(byte) {
+            *place ^= mask;
+            return None;
+        }
+        self.files.flip(byte - self.database.len(), mask)
+    }
+}
+
 impl Disk {
     pub(super) fn new(seed: u64, tasks: Tasks, control: ClockControl) -> Disk {
         Disk::from_image(Image {
@@ -172,6 +213,7 @@ impl Disk {
                 files: image.files,
                 dice: Ids::seeded(image.seed),
                 faults: Faults::default(),
+                photographs: None,
             })),
             tasks: image.tasks,
             control: image.control,
@@ -226,11 +268,29 @@ impl Disk {
     /// What a restart would find if the power went now. This disk stays as it is; stores on it
     /// go on and nothing of what they do from here is in the image.
     pub fn crash(&self) -> Image {
-        let state = self.lock();
+        let photograph = self.lock().photograph();
+        self.image(photograph)
+    }
+
+    /// From now on, keeps what a crash at each changing operation would leave, until it is asked for.
+    pub fn photograph(&self) {
+        self.lock().photographs = Some(Vec::new());
+    }
+
+    /// The crashes since the last question, each at the beginning of the operation with this number.
+    pub fn photographs(&self) -> Vec<(u64, Image)> {
+        let taken = self.lock().photographs.replace(Vec::new());
+        let taken = taken.unwrap_or_default().into_iter();
+        taken
+            .map(|(number, photograph)| (number, self.image(photograph)))
+            .collect()
+    }
+
+    fn image(&self, photograph: Photograph) -> Image {
         Image {
-            database: state.after_power_loss(),
-            files: state.files.after_power_loss(&state.dice),
-            seed: state.dice.u64(),
+            database: photograph.database,
+            files: photograph.files,
+            seed: photograph.seed,
             tasks: self.tasks.clone(),
             control: self.control.clone(),
         }

@@ -24,6 +24,24 @@ impl SimFiles {
         self.seen.values().map(Bytes::len).sum::<usize>() + self.unnamed
     }
 
+    pub(super) fn flip(&mut self, mut byte: usize, mask: u8) -> Option<String> {
+        for (name, content) in &mut self.seen {
+            if byte >= content.len() {
+                byte -= content.len();
+                continue;
+            }
+            let mut damaged = content.to_vec();
+            if let Some(place) = damaged.get_mut(byte) {
+                *place ^= mask;
+            }
+            *content = damaged.into();
+            let name = name.clone();
+            self.durable.insert(name.clone(), content.clone());
+            return Some(name);
+        }
+        None
+    }
+
     /// A name that was not synced is there or not, by toss.
     pub(super) fn after_power_loss(&self, dice: &Ids) -> SimFiles {
         let mut left = self.durable.clone();

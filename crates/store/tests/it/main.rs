@@ -6,4 +6,7 @@ mod crashes;
 mod data_dir;
 mod dedup;
 mod engines;
+mod everywhere;
+mod flips;
 mod lanes;
+mod script;

@@ -8,6 +8,7 @@
     clippy::disallowed_methods
 )]
 
+mod clients;
 mod fifo;
 mod harness;
 mod messages;

@@ -411,11 +411,11 @@ async fn check(kind: Kind) {
     for _ in 0..operations {
         run.step().await;
     }
-    eprintln!(
-        "{kind:?}: {operations} operations, {} power cuts",
-        run.crashes
-    );
+    let crashes = run.crashes;
     run.finish().await;
+    eprintln!(
+        "FOUND R6 | operation not as the model says, {kind:?} | {operations} | 0 | {crashes} power losses"
+    );
 }
 
 #[tokio::test]
