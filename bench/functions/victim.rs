@@ -52,7 +52,14 @@ fn main() -> io::Result<()> {
             .unwrap_or_default()
             .to_owned();
         let (_, event) = event.split_once("\r\n\r\n").unwrap_or_default();
+        if let Some(mark) = marked(event) {
+            let again = go_on(mark)?;
+            let path = format!("2018-06-01/runtime/invocation/{id}/response");
+            ask(&address, "POST", &path, &[], &again)?;
+            continue;
+        }
         let answer = match (text(event, "do"), text(event, "secret")) {
+            (Some("nap"), _) => napped(event)?,
             (Some("call"), _) => stop("in-call"),
             (Some("half"), _) => half(&address, &id)?,
             (Some("audit"), _) => audited(event)?,
@@ -68,14 +75,92 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// Notes in a file of the host when an event begins and ends, which no kill of the server undoes.
-fn audited(event: &str) -> io::Result<String> {
+/// What a loop is known by, however deep its event was wrapped on the way.
+fn marked(event: &str) -> Option<&str> {
+    let (_, rest) = event.split_once("looped-")?;
+    let end = rest.find(|c: char| !c.is_ascii_digit())?;
+    rest.get(..end).filter(|mark| !mark.is_empty())
+}
+
+/// Notes the run of a loop and causes the next, in the way that the variable LOOP says. No header tells
+/// the chain: as a client without any tracing would.
+fn go_on(mark: &str) -> io::Result<String> {
+    note(&format!("l {mark}\n"))?;
+    let body = format!("{{\"mark\":\"looped-{mark}\"}}");
+    let variable = |name: &str| env::var(name).unwrap_or_default();
+    let (how, to) = (variable("LOOP"), variable("TO"));
+    let endpoint = variable("AWS_ENDPOINT_URL");
+    let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
+    let (service, path, body) = match how.as_str() {
+        "lambda" => {
+            let path = format!("2015-03-31/functions/{to}/invocations");
+            ("lambda", path, body.clone())
+        }
+        "sns" => {
+            let form = format!(
+                "Action=Publish&Version=2010-03-31&TopicArn={}&Message=looped-{mark}%20",
+                to.replace(':', "%3A")
+            );
+            ("sns", String::new(), form)
+        }
+        "events" => {
+            let detail = body.replace('"', "\\\"");
+            let entry = format!(
+                "{{\"Entries\":[{{\"Source\":\"torture\",\"DetailType\":\"loop\",\"Detail\":\"{detail}\"}}]}}"
+            );
+            ("events", String::new(), entry)
+        }
+        // A destination does it.
+        _ => return Ok(body),
+    };
+    let key = variable("AWS_ACCESS_KEY_ID");
+    let scope = format!("20260101/{}/{service}/aws4_request", variable("AWS_REGION"));
+    let signed =
+        format!("AWS4-HMAC-SHA256 Credential={key}/{scope}, SignedHeaders=host, Signature=0");
+    let token = variable("AWS_SESSION_TOKEN");
+    let kind = match service {
+        "sns" => "application/x-www-form-urlencoded",
+        _ => "application/x-amz-json-1.1",
+    };
+    let headers = [
+        ("Authorization", signed.as_str()),
+        ("X-Amz-Date", "20260101T000000Z"),
+        ("X-Amz-Security-Token", &token),
+        ("Content-Type", kind),
+        ("X-Amz-Invocation-Type", "Event"),
+        ("X-Amz-Target", "AWSEvents.PutEvents"),
+    ];
+    // Only one of the protocols knows this header.
+    let headers = &headers[..if service == "events" { 6 } else { 5 }];
+    let answer = ask(host, "POST", &path, headers, &body)?;
+    let status = answer.split(' ').nth(1).unwrap_or_default();
+    if !status.starts_with('2') {
+        note(&format!("r {mark} {status}\n"))?;
+    }
+    Ok("{}".to_owned())
+}
+
+/// Takes a while, and notes when it begins and ends.
+fn napped(event: &str) -> io::Result<String> {
+    let ms = text(event, "ms").and_then(|ms| ms.parse().ok());
+    note("b\n")?;
+    thread::sleep(Duration::from_millis(ms.unwrap_or(20)));
+    note("e\n")?;
+    Ok("{}".to_owned())
+}
+
+/// Adds to a file of the host. One write each: lines of several processes do not mix.
+fn note(line: &str) -> io::Result<()> {
     let path = env::var("AUDIT").map_err(io::Error::other)?;
     let mut file = File::options().append(true).open(path)?;
+    file.write_all(line.as_bytes())
+}
+
+/// Notes in a file of the host when an event begins and ends, which no kill of the server undoes.
+fn audited(event: &str) -> io::Result<String> {
     let number = text(event, "n").unwrap_or_default();
-    // One write each: lines of several processes do not mix.
-    file.write_all(format!("b {number}\n").as_bytes())?;
-    file.write_all(format!("e {number}\n").as_bytes())?;
+    note(&format!("b {number}\n"))?;
+    note(&format!("e {number}\n"))?;
     Ok("{}".to_owned())
 }
 

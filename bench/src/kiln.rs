@@ -233,6 +233,23 @@ impl Kiln {
         sign(&signer(service), request, body.as_bytes())
     }
 
+    /// A signed request of the protocol that sends forms.
+    pub(crate) fn form(&self, service: &'static str, form: &str) -> Result<Vec<u8>> {
+        let request = http::Request::builder()
+            .method("POST")
+            .uri("/")
+            .header("host", self.address.to_string())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("content-length", form.len());
+        sign(&signer(service), request.body(())?, form.as_bytes())
+    }
+
+    /// A signed question to the server itself.
+    pub(crate) fn admin(&self, path: &str) -> Result<Vec<u8>> {
+        let request = self.unsigned("GET", path, b"").body(())?;
+        sign(&signer("kiln"), request, b"")
+    }
+
     fn unsigned(&self, method: &str, path: &str, body: &[u8]) -> http::request::Builder {
         http::Request::builder()
             .method(method)

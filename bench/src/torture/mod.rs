@@ -9,6 +9,8 @@ mod die;
 mod events;
 mod inside;
 mod leak;
+mod loops;
+mod overload;
 mod page;
 
 use std::path::{Path, PathBuf};
@@ -28,8 +30,8 @@ Servers and environments killed, secrets left behind, clones that must differ
 
 Usage: cargo xtask torture [NAME]… [OPTIONS]
 
-  NAME        die (R10), leak (S7), clones (S10), events (R1), disk (R2) or queues (R6); all without one,
-              but those whose short form is among the unit tests, disk and queues, only if it is the full form
+  NAME        die (R10), leak (S7), clones (S10), events (R1), loops (R8), overload (R9), disk (R2), queues (R6)
+              or clock (R4); all without one. The short forms of the last three are among the unit tests.
   --full      as often as the goals say; writes docs/reliability.md
   --json      prints the result as JSON
   --no-write  leaves docs/reliability.md and .json as they are
@@ -46,7 +48,7 @@ struct Trial {
     run: fn(&Torture) -> Result<Vec<Finding>>,
 }
 
-const TRIALS: [Trial; 6] = [
+const TRIALS: [Trial; 9] = [
     Trial {
         name: "die",
         id: "R10",
@@ -88,6 +90,27 @@ const TRIALS: [Trial; 6] = [
         full_min: 30,
         is_inside: true,
         run: inside::queues,
+    },
+    Trial {
+        name: "clock",
+        id: "R4",
+        full_min: 10,
+        is_inside: true,
+        run: inside::clock,
+    },
+    Trial {
+        name: "loops",
+        id: "R8",
+        full_min: 15,
+        is_inside: false,
+        run: loops::run,
+    },
+    Trial {
+        name: "overload",
+        id: "R9",
+        full_min: 15,
+        is_inside: false,
+        run: overload::run,
     },
 ];
 

@@ -284,6 +284,46 @@ mod tests {
         assert_eq!(gate.account.running.load(Ordering::Relaxed), 0);
     }
 
+    /// R9. KILN_ADMISSIONS sets how many calls ask; `cargo xtask torture overload` lets a million.
+    #[test]
+    #[allow(clippy::print_stderr, clippy::disallowed_methods)]
+    fn no_crowd_gets_past_the_limit() {
+        const THREADS: u64 = 8;
+        let asked = std::env::var("KILN_ADMISSIONS").ok();
+        let asked: u64 = asked.and_then(|n| n.parse().ok()).unwrap_or(20_000);
+        for (share, max) in [(FREE, 5), (reserved(3, 0), 3), (reserved(4, 2), 2)] {
+            let gate = gate(5, 0);
+            let (inside, over, refused) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+            std::thread::scope(|scope| {
+                for _ in 0..THREADS {
+                    scope.spawn(|| {
+                        for _ in 0..asked.div_ceil(THREADS) {
+                            let Ok(permit) = gate.admit(share, NOW) else {
+                                refused.fetch_add(1, Ordering::Relaxed);
+                                continue;
+                            };
+                            let now = inside.fetch_add(1, Ordering::SeqCst) + 1;
+                            over.fetch_add(u32::from(now > max), Ordering::Relaxed);
+                            std::thread::yield_now();
+                            inside.fetch_sub(1, Ordering::SeqCst);
+                            drop(permit);
+                        }
+                    });
+                }
+            });
+            assert_eq!(
+                over.into_inner(),
+                0,
+                "{share:?}: more than {max} ran at once"
+            );
+            assert_eq!(gate.running(), 0, "all permits came back");
+            let refused = refused.into_inner();
+            eprintln!(
+                "FOUND R9 | call beyond a limit of {max} admitted, {THREADS} threads | {asked} | 0 | {refused} refused"
+            );
+        }
+    }
+
     /// CON-5, CON-6, CON-8
     #[test]
     fn a_reservation_is_a_cap_of_its_own() {

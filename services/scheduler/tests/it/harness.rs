@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use model::ports::{NotPosted, Outbox, Posting};
 use serde_json::{Value, json};
 use store::simulated::{self, Disk, Image};
-use tasks::ClockControl;
+use tasks::{ClockControl, Time};
 use wire::{Access, CallInfo, Router};
 
 pub(crate) const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
@@ -125,6 +125,15 @@ impl Scheduler {
         self.settle().await;
         self.control.advance(by);
         self.settle().await;
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.disk.clock().now()
+    }
+
+    /// Sets the wall clock alone.
+    pub(crate) fn jump_to(&self, wall: Time) {
+        self.control.jump_to(wall);
     }
 
     pub(crate) async fn call(&self, method: &str, path: &str, input: Value) -> (u16, Value) {

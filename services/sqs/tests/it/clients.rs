@@ -131,10 +131,10 @@ async fn at_once(is_fifo: bool) {
     for client in clients.collect::<Vec<_>>() {
         client.await.unwrap();
     }
-    let seen = seen.lock().unwrap();
-    assert_eq!(seen.received.len(), seen.accepted.len(), "lost or invented");
     let after = sqs.again();
     assert_eq!(after.counts(&url).await, [0, 0, 0], "nothing comes back");
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.received.len(), seen.accepted.len(), "lost or invented");
     let sent = sends * CLIENTS as u64;
     if is_fifo {
         assert_eq!(seen.repeats, sent - sends);
