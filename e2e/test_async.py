@@ -3,7 +3,6 @@
 import json
 import subprocess
 import time
-import urllib.request
 
 import pytest
 
@@ -277,17 +276,7 @@ def test_a_dead_letter_queue_that_is_gone_is_counted(moved):
     moved.client("sqs").delete_queue(QueueUrl=gone)
     send(fails, {"fail": True})
 
-    def counts():
-        scope = "test/20260101/us-east-1/kiln/aws4_request"
-        # This server reads who calls and does not check it.
-        headers = {
-            "X-Amz-Date": "20260101T000000Z",
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0",
-        }
-        url = f"{moved.endpoint}/_kiln/counters"
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as answer:
-            return json.load(answer)["Functions"].get(fails.arn, {})
-
+    counts = lambda: moved.counters(fails.arn)
     lost = ("DeadLetterErrors", "DestinationDeliveryFailures", "AsyncEventsDropped")
     assert eventually(lambda: [counts().get(name) for name in lost] == [1, 1, 1]), counts()
     assert counts()["AsyncEventsReceived"] == 1

@@ -209,9 +209,6 @@ pub(crate) struct ListRuleNamesByTargetResponse {
 pub(crate) struct PutEventsRequest {
     pub(crate) entries: Vec<PutEventsEntry>,
     pub(crate) endpoint_id: Option<String>,
-    /// The header `X-Amzn-Trace-Id`.
-    #[serde(rename = "traceIdHeader")]
-    pub(crate) trace_id_header: Option<String>,
 }
 
 #[derive(Deserialize)]

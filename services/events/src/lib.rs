@@ -81,7 +81,6 @@ pub fn service(engine: Arc<Engine>) -> Service {
         .operation("ListTargetsByRule", targets::list)
         .operation("ListRuleNamesByTarget", targets::rules_of)
         .operation("PutEvents", put_events::put)
-        .header("x-amzn-trace-id", "traceIdHeader")
         .body_max(PUT_EVENTS_BYTES_MAX)
         .operation("CreateEventBus", buses::create)
         .operation("DescribeEventBus", buses::describe)

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use model::lineage::chained;
 use model::policy::{Caller, Keys, Policy, Request, Verdict};
 use model::ports::EventHead;
 use tasks::Time;
@@ -166,10 +167,9 @@ pub(crate) async fn put(
                 entries.push(refused("AccessDeniedException", "Access denied."));
                 continue;
             }
-            let trace = entry.trace_header.clone();
             let passage = Passage {
                 event,
-                trace: trace.or_else(|| input.trace_id_header.clone()),
+                trace: chained(entry.trace_header.as_deref(), cx.trace()),
                 hops: 0,
                 only: Vec::new(),
             };

@@ -90,7 +90,7 @@ pub(crate) async fn send(
     let mut drafts = Vec::with_capacity(entries.len());
     let mut bytes = 0;
     for entry in entries {
-        let (id, is_traced) = (entry.id.clone(), entry.is_traced());
+        let (id, trace) = (entry.id.clone(), entry.trace());
         match draft(&engine, &cx, &queue, entry) {
             Ok(draft) => {
                 let size = draft.message.size();
@@ -99,7 +99,7 @@ pub(crate) async fn send(
                 outcomes.push((
                     id,
                     is_small
-                        .then(|| answer(&draft, is_traced))
+                        .then(|| answer(&draft, trace.as_deref()))
                         .ok_or_else(|| long(max)),
                 ));
                 drafts.extend(is_small.then_some(draft));

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::lineage::chained;
 use wire::Context;
 
 use super::named;
@@ -35,11 +36,10 @@ fn invalid(value: impl std::fmt::Display, parameter: &str, reason: &str) -> Faul
 pub(super) type Entry = SendMessageBatchRequestEntry;
 
 impl Entry {
-    /// Whether the trace is one of its members, and not of a header.
-    pub(super) fn is_traced(&self) -> bool {
-        self.message_system_attributes
-            .as_ref()
-            .is_some_and(|all| !all.is_empty())
+    /// The trace header, if it is one of its members.
+    pub(super) fn trace(&self) -> Option<String> {
+        let mut system = self.message_system_attributes.iter().flatten();
+        system.find_map(|(_, value)| value.string_value.clone())
     }
 }
 
@@ -63,10 +63,10 @@ pub(crate) async fn send(
         message_deduplication_id: input.message_deduplication_id,
         message_group_id: input.message_group_id,
     };
-    let is_traced = entry.is_traced();
+    let trace = entry.trace();
     let draft = draft(&engine, &cx, &queue, entry)?;
     check::size(&draft.message, queue.number("MaximumMessageSize"))?;
-    let mut answer = answer(&draft, is_traced);
+    let mut answer = answer(&draft, trace.as_deref());
     let sent = live.send(vec![draft]).await?;
     let sent = sent.into_iter().next();
     let sent = sent.ok_or(Fault::Overtaken)?.map_err(Fault::from)?;
@@ -103,9 +103,11 @@ pub(super) fn draft(
         sent_ms: engine.tasks.clock().now().unix_millis(),
         sender: cx.user_id().to_owned(),
         attributes,
-        // A client that is traced says so in a header.
-        trace: (system.into_values().find_map(|attribute| attribute.text))
-            .or_else(|| Some(cx.trace().to_owned()).filter(|trace| !trace.is_empty())),
+        // A client that is traced says so in a header, or is known by its keys.
+        trace: chained(
+            system.into_values().find_map(|a| a.text).as_deref(),
+            cx.trace(),
+        ),
         group: entry.message_group_id,
         dedup: entry.message_deduplication_id,
         body: body.into(),
@@ -164,10 +166,9 @@ fn stored(all: AttributeMap) -> Result<BTreeMap<String, Attribute>, Fault> {
     each.collect()
 }
 
-/// What is told of a message before it has an id.
-pub(super) fn answer(draft: &Draft, is_traced: bool) -> SendMessageResult {
-    let trace = draft.message.trace.as_deref();
-    let system = trace.filter(|_| is_traced).map(|text| {
+/// What is told of a message before it has an id; `trace` is the header that it was sent with.
+pub(super) fn answer(draft: &Draft, trace: Option<&str>) -> SendMessageResult {
+    let system = trace.map(|text| {
         let name = "AWSTraceHeader".to_owned();
         BTreeMap::from([(name, Attribute::text("String", text))])
     });
