@@ -37,10 +37,11 @@ pub(crate) async fn run_out(clock: &Clock, limit: Duration, debugger: Option<Deb
     };
     let mut left = limit;
     while !left.is_zero() {
-        let step = left.min(LOOK_EVERY);
-        clock.sleep(step).await;
+        let begin = clock.monotonic();
+        clock.sleep(left.min(LOOK_EVERY)).await;
+        let slept = clock.monotonic().since(begin);
         if !debugger.is_attached() {
-            left = left.saturating_sub(step);
+            left = left.saturating_sub(slept);
         }
     }
 }
