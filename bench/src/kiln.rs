@@ -269,6 +269,17 @@ impl Kiln {
         self.request("POST", &path, payload)
     }
 
+    /// The signed request that invokes a function asynchronously.
+    pub(crate) fn event(&self, name: &str, payload: &[u8]) -> Result<Vec<u8>> {
+        let path = format!("/2015-03-31/functions/{name}/invocations");
+        self.request_with(
+            "POST",
+            &path,
+            &[("x-amz-invocation-type", "Event")],
+            payload,
+        )
+    }
+
     /// The signed request that creates a function.
     pub(crate) fn creation(&self, name: &str, function: &Function) -> Result<Vec<u8>> {
         self.creation_with(name, function, &json!({}))

@@ -368,6 +368,9 @@ const METHOD: &str = "
   function's configuration; *nothing pooled* has sandboxes, waiting processes and templates switched off. The bare interpreter imports every module that the function had loaded when it was asked, and ends.
 - **Calls per second of CPU**: eight connections for two seconds; calls divided by the CPU time of all processes of that side.
 - **Durable creates**: `CreateFunction` with known code, answered after the sync, against `write` of 1 KiB and `fdatasync` in the same folder.
+- **Asynchronous call until its handler starts**: from sending the request to the time that the handler reads on the same clock, one event at a time
+  with a pause between them, against a warm call of the same function and one `write` and `fdatasync`. **Events run from a backlog**: by the
+  handlers' own starts after the last event was accepted, against calls that wait for their answer, both with eight environments.
 - **Idle memory**: of server, helper and what is kept ready; a page that several of them share is split among them (PSS). The sum of their RSS, in
   which each fork counts such pages again, is larger. The peers' figures are RSS.
 - Absolute times are of this machine; only ratios carry over to another.

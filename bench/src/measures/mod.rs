@@ -6,6 +6,7 @@ mod cold;
 mod crowd;
 mod density;
 mod durable;
+mod events;
 mod footprint;
 mod load;
 mod neighbour;
@@ -77,6 +78,7 @@ pub(crate) const MEASURES: &[Measure] = &[
     quick("density", &["P11"], density::run),
     quick("footprint", &["P12", "P13"], footprint::run),
     quick("durable", &["P14"], durable::run),
+    quick("events", &["P15"], events::run),
     quick("package", &["P17"], package::run),
     long("neighbour", &["P19"], neighbour::run),
     long("registered", &["P12", "P13"], registered::run),
