@@ -39,6 +39,8 @@ pub(crate) struct FunctionRequest {
     pub(crate) publish: Option<bool>,
     /// Of CreateFunction alone.
     pub(crate) tags: Option<BTreeMap<String, String>>,
+    /// Of CreateFunction alone.
+    pub(crate) code_signing_config_arn: Option<String>,
     /// Of UpdateFunctionConfiguration alone.
     pub(crate) revision_id: Option<String>,
 }
@@ -51,6 +53,12 @@ pub(crate) struct FunctionCode {
     pub(crate) s3_bucket: Option<String>,
     #[serde(rename = "S3Key")]
     pub(crate) s3_key: Option<String>,
+    #[serde(rename = "S3ObjectVersion")]
+    pub(crate) s3_object_version: Option<String>,
+    #[serde(rename = "S3ObjectStorageMode")]
+    pub(crate) s3_object_storage_mode: Option<String>,
+    #[serde(rename = "SourceKMSKeyArn")]
+    pub(crate) source_kms_key_arn: Option<String>,
     pub(crate) image_uri: Option<String>,
 }
 
@@ -63,6 +71,12 @@ pub(crate) struct UpdateFunctionCodeRequest {
     pub(crate) s3_bucket: Option<String>,
     #[serde(rename = "S3Key")]
     pub(crate) s3_key: Option<String>,
+    #[serde(rename = "S3ObjectVersion")]
+    pub(crate) s3_object_version: Option<String>,
+    #[serde(rename = "S3ObjectStorageMode")]
+    pub(crate) s3_object_storage_mode: Option<String>,
+    #[serde(rename = "SourceKMSKeyArn")]
+    pub(crate) source_kms_key_arn: Option<String>,
     pub(crate) image_uri: Option<String>,
     pub(crate) publish: Option<bool>,
     pub(crate) dry_run: Option<bool>,

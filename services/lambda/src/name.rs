@@ -2,7 +2,10 @@ use model::{Account, FunctionRef, Qualifier, Region};
 use wire::{Context, Fault};
 
 use crate::fault;
-use crate::rules::{FUNCTION_NAME, NAMESPACED_FUNCTION_NAME, Pattern, QUALIFIER, is_region};
+use crate::rules::{
+    ALIAS, FUNCTION_NAME, NAMESPACED_FUNCTION_NAME, Pattern, QUALIFIER, URL_FUNCTION_NAME,
+    is_region,
+};
 use crate::violations::Violations;
 
 /// Longest qualifier.
@@ -27,6 +30,12 @@ pub(crate) const NAMESPACED: Shape = Shape {
     length_max: 256,
 };
 
+/// For function URLs.
+pub(crate) const OF_URL: Shape = Shape {
+    pattern: URL_FUNCTION_NAME,
+    length_max: 140,
+};
+
 /// A `FunctionName` taken apart by the model's pattern; what was not there is `None`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Parts<'a> {
@@ -49,6 +58,13 @@ pub(crate) fn parts(text: &str, is_namespaced: bool) -> Option<Parts<'_>> {
     after_arn
         .and_then(|rest| segments(rest, is_namespaced))
         .or_else(|| segments(text, is_namespaced))
+}
+
+/// Whether a function URL may belong to what a name says: a function or an alias of it.
+pub(crate) fn may_have_url(text: &str) -> bool {
+    parts(text, false).is_some_and(|parts| {
+        parts.name.len() <= 64 && parts.qualifier.is_none_or(|q| (ALIAS.matches)(q))
+    })
 }
 
 fn segments(text: &str, is_namespaced: bool) -> Option<Parts<'_>> {
@@ -137,10 +153,8 @@ impl Target {
         qualifier: Option<&str>,
     ) {
         v.required("functionName", name.as_ref());
-        v.length("functionName", name, 1, shape.length_max);
-        v.pattern("functionName", name, shape.pattern);
-        v.length("qualifier", qualifier, 1, QUALIFIER_MAX);
-        v.pattern("qualifier", qualifier, QUALIFIER);
+        v.text("functionName", name, (1, shape.length_max), shape.pattern);
+        v.text("qualifier", qualifier, (1, QUALIFIER_MAX), QUALIFIER);
     }
 
     /// Reads a name whose form was checked.

@@ -1,5 +1,8 @@
 //! The patterns of the service model: what matches, and the text that an error shows.
 
+/// Longest text of a member for which AWS has no limit of its own.  [Lambda API: RoleArn and others]
+pub(crate) const TEXT_MAX: usize = 10_000;
+
 /// A constraint on text: the model's pattern and a check that means the same.
 #[derive(Clone, Copy)]
 pub(crate) struct Pattern {
@@ -63,6 +66,11 @@ pub(crate) const FUNCTION_NAME: Pattern = Pattern {
 pub(crate) const NAMESPACED_FUNCTION_NAME: Pattern = Pattern {
     text: r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
     matches: |text| crate::name::parts(text, true).is_some(),
+};
+
+pub(crate) const URL_FUNCTION_NAME: Pattern = Pattern {
+    text: r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]{1,64})(:((?!\d+$)[0-9a-zA-Z-_]+))?",
+    matches: crate::name::may_have_url,
 };
 
 pub(crate) const QUALIFIER: Pattern = Pattern {
@@ -162,15 +170,18 @@ pub(crate) const LAYER_VERSION_ARN: Pattern = Pattern {
 };
 
 pub(crate) const LAYER_NAME: Pattern = Pattern {
-    text: r"(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+",
+    text: r"(arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]{1,140}|[a-zA-Z0-9-_]{1,140})",
     matches: |text| {
-        let is_part = |part: &str| all(part, |b| b.is_ascii_alphanumeric() || b == b'-');
+        let is_name = |name: &str| name.len() <= 140 && all(name, is_word);
         let parts: Vec<&str> = text.split(':').collect();
         match parts.as_slice() {
             ["arn", partition, "lambda", region, account, "layer", name] => {
-                is_part(partition) && is_part(region) && is_account(account) && all(name, is_word)
+                (partition.is_empty() || is_partition(partition))
+                    && is_region(region)
+                    && is_account(account)
+                    && is_name(name)
             }
-            [name] => all(name, is_word),
+            [name] => is_name(name),
             _ => false,
         }
     },
@@ -272,6 +283,77 @@ pub(crate) const ACTION: Pattern = Pattern {
 };
 
 pub(crate) const PRINCIPAL: Pattern = HANDLER;
+
+/// Of RemovePermission, which reaches statements of other forms too.
+pub(crate) const NAMESPACED_STATEMENT_ID: Pattern = Pattern {
+    text: "([a-zA-Z0-9-_.]+)",
+    matches: |text| all(text, |b| is_word(b) || b == b'.'),
+};
+
+pub(crate) const EVENT_SOURCE_TOKEN: Pattern = Pattern {
+    text: r"[a-zA-Z0-9._\-]+",
+    matches: |text| all(text, |b| is_word(b) || b == b'.'),
+};
+
+/// Of provisioned concurrency alone.
+pub(crate) const EMPTY_OR_QUALIFIER: Pattern = Pattern {
+    text: "(|[a-zA-Z0-9$_-]+)",
+    matches: |text| text.bytes().all(|b| is_word(b) || b == b'$'),
+};
+
+pub(crate) const BUCKET: Pattern = Pattern {
+    text: r"[0-9A-Za-z\.\-_]*(?<!\.)",
+    matches: |text| text.bytes().all(|b| is_word(b) || b == b'.') && !text.ends_with('.'),
+};
+
+pub(crate) const FILE_SYSTEM: Pattern = Pattern {
+    text: r"arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}",
+    matches: is_file_system,
+};
+
+fn is_file_system(text: &str) -> bool {
+    let is_hex = |text: &str, max: usize| {
+        (17..=max).contains(&text.len())
+            && all(text, |b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    };
+    let point = |text: &str, max: usize| {
+        let id = text.strip_prefix("access-point/fsap-");
+        id.is_some_and(|id| is_hex(id, max))
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts.as_slice() {
+        [
+            "arn",
+            partition,
+            "elasticfilesystem",
+            region,
+            account,
+            resource,
+        ] => {
+            is_partition(partition)
+                && is_region(region)
+                && is_account(account)
+                && point(resource, 17)
+        }
+        ["arn", partition, "s3files", place @ .., resource] => {
+            let path = resource.strip_prefix("file-system/fs-");
+            let ids = path.and_then(|path| path.split_once('/'));
+            is_partition(partition)
+                && !place.is_empty()
+                && place.iter().all(|p| p.bytes().all(|b| is_word(b)))
+                && ids.is_some_and(|(system, rest)| is_hex(system, 40) && point(rest, 40))
+        }
+        _ => false,
+    }
+}
+
+pub(crate) const TAG: Pattern = Pattern {
+    text: r"([\p{L}\p{Z}\p{N}_.:/=+\-@]*)",
+    matches: |text| {
+        text.chars()
+            .all(|c| c.is_alphanumeric() || c == ' ' || c == '\u{a0}' || "_.:/=+-@".contains(c))
+    },
+};
 
 pub(crate) const SIGNING_ARN: Pattern = Pattern {
     text: r"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:code-signing-config:csc-[a-z0-9]{17}",
@@ -432,6 +514,21 @@ mod tests {
                 "arn:aws:iam::000000000000:user/u",
             ],
         );
+        check(
+            FILE_SYSTEM,
+            &[
+                "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
+                "arn:aws:s3files:us-east-1:000000000000:file-system/fs-0123456789abcdef0/access-point/fsap-0123456789abcdef0",
+            ],
+            &[
+                "",
+                "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0",
+                "arn:aws:s3files:file-system/fs-0123456789abcdef0",
+            ],
+        );
+        check(BUCKET, &["", "b.c-d"], &["b.", "b c"]);
+        check(EMPTY_OR_QUALIFIER, &["", "$LATEST", "a-1"], &["a.b"]);
+        check(NAMESPACED_STATEMENT_ID, &["a.b"], &["", "a b"]);
         check(ORGANIZATION_ID, &["o-0123456789"], &["o-1", "0123456789"]);
         check(
             TAGGABLE,

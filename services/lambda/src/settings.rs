@@ -6,11 +6,11 @@ use functions::{
 use model::{Architecture, EphemeralStorage, Memory, RoleArn, Runtime, Timeout};
 use wire::Fault;
 
-use crate::api::{FunctionRequest, LoggingConfig, VpcConfig};
+use crate::api::{FileSystemConfig, FunctionRequest, LoggingConfig, VpcConfig};
 use crate::fault::{invalid_parameter, not_built};
 use crate::rules::{
-    HANDLER, LAYER_VERSION_ARN, LOCAL_MOUNT_PATH, LOG_GROUP, RESOURCE_ARN, ROLE, SECURITY_GROUP_ID,
-    SUBNET_ID,
+    FILE_SYSTEM, HANDLER, LAYER_VERSION_ARN, LOCAL_MOUNT_PATH, LOG_GROUP, RESOURCE_ARN, ROLE,
+    SECURITY_GROUP_ID, SIGNING_ARN, SUBNET_ID, TEXT_MAX,
 };
 use crate::runtimes;
 use crate::violations::Violations;
@@ -24,23 +24,21 @@ const DEFAULT_MEMORY_MIB: i64 = 128;
 
 /// Adds what in the request breaks the service model.
 pub(crate) fn check(v: &mut Violations, r: &FunctionRequest) {
-    v.pattern("role", r.role.as_deref(), ROLE);
-    v.length("handler", r.handler.as_deref(), 0, HANDLER_MAX);
-    v.pattern(
-        "handler",
-        r.handler.as_deref().filter(|h| !h.is_empty()),
-        HANDLER,
-    );
+    v.text("role", r.role.as_deref(), (0, TEXT_MAX), ROLE);
+    let handler = r.handler.as_deref().filter(|h| !h.is_empty());
+    v.text("handler", handler, (0, HANDLER_MAX), HANDLER);
     v.length("description", r.description.as_deref(), 0, DESCRIPTION_MAX);
     v.range("timeout", r.timeout, 1, 900);
     v.range("memorySize", r.memory_size, 128, MEMORY_MODEL_MAX);
     v.one_of("packageType", r.package_type.as_deref(), &["Zip", "Image"]);
-    v.pattern("kMSKeyArn", r.kms_key_arn.as_deref(), RESOURCE_ARN);
+    let key = r.kms_key_arn.as_deref();
+    v.text("kMSKeyArn", key, (0, TEXT_MAX), RESOURCE_ARN);
     let target = r
         .dead_letter_config
         .as_ref()
         .and_then(|d| d.target_arn.as_deref());
-    v.pattern("deadLetterConfig.targetArn", target, RESOURCE_ARN);
+    let at = "deadLetterConfig.targetArn";
+    v.text(at, target, (0, TEXT_MAX), RESOURCE_ARN);
     let mode = r.tracing_config.as_ref().and_then(|t| t.mode.as_deref());
     v.one_of("tracingConfig.mode", mode, &["Active", "PassThrough"]);
     let apply_on = r.snap_start.as_ref().and_then(|s| s.apply_on.as_deref());
@@ -56,6 +54,19 @@ pub(crate) fn check(v: &mut Violations, r: &FunctionRequest) {
     check_architectures(v, r.architectures.as_ref());
     check_lists(v, r);
     check_logging(v, r.logging_config.as_ref());
+    let signing = r.code_signing_config_arn.as_deref();
+    v.text("codeSigningConfigArn", signing, (0, 200), SIGNING_ARN);
+    if let Some(image) = &r.image_config {
+        v.count(
+            "imageConfig.entryPoint",
+            image.entry_point.as_ref(),
+            0,
+            1_500,
+        );
+        v.count("imageConfig.command", image.command.as_ref(), 0, 1_500);
+        let directory = image.working_directory.as_deref();
+        v.length("imageConfig.workingDirectory", directory, 0, 1_000);
+    }
     if let Some(variables) = r.environment.as_ref().and_then(|e| e.variables.as_ref()) {
         variables.check_names(v);
     }
@@ -102,14 +113,24 @@ fn check_lists(v: &mut Violations, r: &FunctionRequest) {
             |id| id.len() <= 1_024 && (SECURITY_GROUP_ID.matches)(id),
         );
     }
+    let systems = r.file_system_configs.as_ref().map(|list| {
+        let show = |fs: &FileSystemConfig| {
+            let word = |text: &Option<String>| text.clone().unwrap_or("null".to_owned());
+            let (arn, path) = (word(&fs.arn), word(&fs.local_mount_path));
+            format!("FileSystemConfig(arn={arn}, localMountPath={path})")
+        };
+        list.iter().map(show).collect()
+    });
+    v.count("fileSystemConfigs", systems.as_ref(), 0, 1);
     for (i, fs) in r.file_system_configs.iter().flatten().enumerate() {
         let at = format!("fileSystemConfigs.{}.member", i + 1);
         v.required(&format!("{at}.arn"), fs.arn.as_ref());
-        v.length(&format!("{at}.arn"), fs.arn.as_deref(), 0, 256);
+        let arn = fs.arn.as_deref();
+        v.text(&format!("{at}.arn"), arn, (0, 256), FILE_SYSTEM);
         let path = fs.local_mount_path.as_deref();
         v.required(&format!("{at}.localMountPath"), path.as_ref());
-        v.length(&format!("{at}.localMountPath"), path, 0, 160);
-        v.pattern(&format!("{at}.localMountPath"), path, LOCAL_MOUNT_PATH);
+        let at = format!("{at}.localMountPath");
+        v.text(&at, path, (0, 160), LOCAL_MOUNT_PATH);
     }
 }
 
@@ -130,8 +151,8 @@ fn check_logging(v: &mut Violations, logging: Option<&LoggingConfig>) {
         l.system_log_level.as_deref(),
         &["DEBUG", "INFO", "WARN"],
     );
-    v.length("loggingConfig.logGroup", l.log_group.as_deref(), 1, 512);
-    v.pattern("loggingConfig.logGroup", l.log_group.as_deref(), LOG_GROUP);
+    let group = l.log_group.as_deref();
+    v.text("loggingConfig.logGroup", group, (1, 512), LOG_GROUP);
 }
 
 /// What a request asks for, checked, each member if it was sent.

@@ -1,8 +1,14 @@
+use std::collections::BTreeMap;
 use std::fmt::Display;
 
 use wire::Fault;
 
-use crate::rules::Pattern;
+use crate::rules::{Pattern, TAG};
+
+/// Longest key of a tag, in characters.  [Lambda API: TagKey]
+const TAG_KEY_MAX: usize = 128;
+/// Longest value of a tag, in characters.  [Lambda API: TagValue]
+const TAG_VALUE_MAX: usize = 256;
 
 /// Collects what in a request breaks the service model. AWS tells all of it at once.
 ///
@@ -48,6 +54,44 @@ impl Violations {
         if let Some(text) = value.filter(|text| !(pattern.matches)(text)) {
             let rule = format!("satisfy regular expression pattern: {}", pattern.text);
             self.add(text, field, rule);
+        }
+    }
+
+    /// A text with a form and a length; what breaks both breaks the form first.
+    /// [observed: names of connections, stacks and role sessions]
+    pub(crate) fn text(
+        &mut self,
+        field: &str,
+        value: Option<&str>,
+        (min, max): (usize, usize),
+        pattern: Pattern,
+    ) {
+        self.pattern(field, value, pattern);
+        self.length(field, value, min, max);
+    }
+
+    /// The keys of tags that are to go.
+    pub(crate) fn tag_keys(&mut self, keys: Option<&Vec<String>>) {
+        let rules = format!("{}, Member must not be null", tag_rules(1, TAG_KEY_MAX));
+        self.each("tagKeys", keys, &rules, |key| is_tag(key, 1, TAG_KEY_MAX));
+    }
+
+    /// Keys and values of tags.
+    pub(crate) fn tags(&mut self, tags: Option<&BTreeMap<String, String>>) {
+        let Some(tags) = tags else { return };
+        let pairs: Vec<String> = tags.iter().map(|(k, v)| format!("{k}={v}")).collect();
+        let shown = format!("{{{}}}", pairs.join(", "));
+        if !tags.keys().all(|key| is_tag(key, 1, TAG_KEY_MAX)) {
+            let rules = tag_rules(1, TAG_KEY_MAX);
+            self.other(format!(
+                "Value '{shown}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [{rules}]"
+            ));
+        }
+        if !tags.values().all(|value| is_tag(value, 0, TAG_VALUE_MAX)) {
+            let rules = tag_rules(0, TAG_VALUE_MAX);
+            self.other(format!(
+                "Value '{shown}' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: [{rules}, Member must not be null]"
+            ));
         }
     }
 
@@ -144,6 +188,17 @@ impl Violations {
     }
 }
 
+fn tag_rules(min: usize, max: usize) -> String {
+    format!(
+        "Member must have length less than or equal to {max}, Member must have length greater than or equal to {min}, Member must satisfy regular expression pattern: {}",
+        TAG.text
+    )
+}
+
+fn is_tag(text: &str, min: usize, max: usize) -> bool {
+    (min..=max).contains(&text.chars().count()) && (TAG.matches)(text)
+}
+
 fn bracketed(list: &[String]) -> String {
     format!("[{}]", list.join(", "))
 }
@@ -172,6 +227,32 @@ mod tests {
             v.check().unwrap_err().message(),
             r"3 validation errors detected: Value 'r1' at 'role' failed to satisfy constraint: Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+; Value '901' at 'timeout' failed to satisfy constraint: Member must have value less than or equal to 900; Value null at 'code' failed to satisfy constraint: Member must not be null"
         );
+    }
+
+    #[test]
+    fn what_breaks_form_and_length_breaks_the_form_first() {
+        let mut v = Violations::new();
+        v.text("handler", Some(""), (1, 2), crate::rules::HANDLER);
+        assert_eq!(
+            v.check().unwrap_err().message(),
+            r"2 validation errors detected: Value '' at 'handler' failed to satisfy constraint: Member must satisfy regular expression pattern: [^\s]+; Value '' at 'handler' failed to satisfy constraint: Member must have length greater than or equal to 1"
+        );
+    }
+
+    #[test]
+    fn tags_are_words_of_a_certain_length() {
+        let check = |key: &str, value: &str| {
+            let mut v = Violations::new();
+            v.tags(Some(&BTreeMap::from([(key.to_owned(), value.to_owned())])));
+            v.check().map_err(|fault| fault.message().to_owned())
+        };
+        assert_eq!(check("größe:1", ""), Ok(()));
+        let keys = check("!", "a").unwrap_err();
+        assert!(keys.starts_with("1 validation error detected: Value '{!=a}' at 'tags' failed to satisfy constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 128, "), "{keys}");
+        assert!(keys.ends_with(r"_.:/=+\-@]*)]"), "{keys}");
+        let value = check("a", &"v".repeat(257)).unwrap_err();
+        assert!(value.contains("Map value must satisfy constraint: [Member must have length less than or equal to 256, "), "{value}");
+        assert!(value.ends_with("Member must not be null]"), "{value}");
     }
 
     #[test]

@@ -113,11 +113,8 @@ pub(crate) async fn list(
 ) -> Result<ListAliasesResponse, Fault> {
     let mut v = Violations::new();
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
-    v.pattern(
-        "functionVersion",
-        input.function_version.as_deref(),
-        VERSION,
-    );
+    let version = input.function_version.as_deref();
+    v.text("functionVersion", version, (1, 1_024), VERSION);
     v.range("maxItems", input.max_items, 1, 10_000);
     v.check()?;
     let target = unqualified(Target::resolve(&cx, &input.function_name, None)?)?;
@@ -145,13 +142,9 @@ pub(crate) async fn list(
 fn checked(cx: &Context, input: &AliasRequest, is_new: bool) -> Result<(Target, AliasName), Fault> {
     let mut v = Violations::new();
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
-    v.length("name", input.name.as_deref(), 1, 128);
-    v.pattern("name", input.name.as_deref(), ALIAS);
-    v.pattern(
-        "functionVersion",
-        input.function_version.as_deref(),
-        VERSION,
-    );
+    v.text("name", input.name.as_deref(), (1, 128), ALIAS);
+    let version = input.function_version.as_deref();
+    v.text("functionVersion", version, (1, 1_024), VERSION);
     v.length("description", input.description.as_deref(), 0, 256);
     if is_new {
         v.required("name", input.name.as_ref());

@@ -6,7 +6,8 @@ use wire::{Context, Fault};
 use crate::api::{FunctionCode, FunctionConfiguration, FunctionRequest};
 use crate::fault::{self, invalid_parameter};
 use crate::name::{PLAIN, Target};
-use crate::operations::layers;
+use crate::operations::{layers, signing};
+use crate::rules::{BUCKET, RESOURCE_ARN, TEXT_MAX};
 use crate::settings::{self, Settings};
 use crate::violations::Violations;
 use crate::{Lambda, configuration};
@@ -24,7 +25,9 @@ pub(crate) async fn create(
     Target::check(&mut v, PLAIN, input.function_name.as_deref(), None);
     v.required("role", input.role.as_ref());
     v.required("code", input.code.as_ref());
+    check_source(&mut v, "code.", input.code.as_ref());
     settings::check(&mut v, &input);
+    v.tags(input.tags.as_ref());
     v.check()?;
     let target = Target::resolve(
         &cx,
@@ -43,9 +46,13 @@ pub(crate) async fn create(
     let zip = zip(input.code.take().unwrap_or_default())?;
     let tags = input.tags.take().unwrap_or_default();
     let publish = input.publish.unwrap_or_default();
+    let signing = match input.code_signing_config_arn.take() {
+        Some(arn) => Some(signing::usable(&lambda, &cx, &arn).await?),
+        None => None,
+    };
     let config = Settings::read(input)?.create(&target.name)?;
     let new = NewFunction {
-        function,
+        function: function.clone(),
         config,
         zip,
         tags,
@@ -53,6 +60,10 @@ pub(crate) async fn create(
     };
     let created = lambda.functions.create(new).await;
     let created = created.map_err(|e| refused(e, &cx, &target))?;
+    if signing.is_some() {
+        let signed = lambda.functions.sign_with(&function, signing).await;
+        signed.map_err(|e| fault::refused(e, &target))?;
+    }
     Ok(configuration::full(&created, None))
 }
 
@@ -62,6 +73,25 @@ pub(crate) fn refused(error: Error, cx: &Context, target: &Target) -> Fault {
         Error::Layers(error) => layers::unusable(error, cx),
         other => fault::refused(other, target),
     }
+}
+
+/// Adds what is wrong with the place of the code; `at` is where its members are.
+pub(crate) fn check_source(v: &mut Violations, at: &str, code: Option<&FunctionCode>) {
+    let Some(code) = code else { return };
+    let field = |name: &str| format!("{at}{name}");
+    v.text(
+        &field("s3Bucket"),
+        code.s3_bucket.as_deref(),
+        (3, 63),
+        BUCKET,
+    );
+    v.length(&field("s3Key"), code.s3_key.as_deref(), 1, 1_024);
+    let version = code.s3_object_version.as_deref();
+    v.length(&field("s3ObjectVersion"), version, 1, 1_024);
+    let mode = code.s3_object_storage_mode.as_deref();
+    v.one_of(&field("s3ObjectStorageMode"), mode, &["COPY", "REFERENCE"]);
+    let key = code.source_kms_key_arn.as_deref();
+    v.text(&field("sourceKMSKeyArn"), key, (0, TEXT_MAX), RESOURCE_ARN);
 }
 
 /// The code that a request brings along.

@@ -186,8 +186,7 @@ fn checked(cx: &Context, input: &EventInvokeRequest) -> Result<Target, Fault> {
     ] {
         let field = format!("destinationConfig.{field}.destination");
         let arn = side.and_then(|s| s.destination.as_deref());
-        v.length(&field, arn, 0, 350);
-        v.pattern(&field, arn, DESTINATION);
+        v.text(&field, arn, (0, 350), DESTINATION);
     }
     v.check()?;
     Target::resolve(cx, &input.function_name, qualifier)

@@ -9,7 +9,7 @@ use crate::fault::{self, missing};
 use crate::name::home;
 use crate::operations::layers::{refused, version};
 use crate::operations::permissions::{POLICY_MAX, document, principal, text};
-use crate::rules::{LAYER_ACTION, LAYER_PRINCIPAL, ORGANIZATION_ID, STATEMENT_ID};
+use crate::rules::{LAYER_ACTION, LAYER_PRINCIPAL, ORGANIZATION_ID, STATEMENT_ID, TEXT_MAX};
 use crate::violations::Violations;
 
 /// [Lambda API: AddLayerVersionPermission]
@@ -21,11 +21,12 @@ pub(crate) async fn add(
     let mut v = Violations::new();
     check_statement_id(&mut v, input.statement_id.as_deref());
     v.required("action", input.action.as_ref());
-    v.pattern("action", input.action.as_deref(), LAYER_ACTION);
+    v.text("action", input.action.as_deref(), (0, 22), LAYER_ACTION);
     v.required("principal", input.principal.as_ref());
-    v.pattern("principal", input.principal.as_deref(), LAYER_PRINCIPAL);
+    let whom = input.principal.as_deref();
+    v.text("principal", whom, (0, TEXT_MAX), LAYER_PRINCIPAL);
     let organization = input.organization_id.as_deref();
-    v.pattern("organizationId", organization, ORGANIZATION_ID);
+    v.text("organizationId", organization, (0, 34), ORGANIZATION_ID);
     v.check()?;
     let (layer, number) = version(&cx, &input)?;
     own(&cx, &layer, number, "AddLayerVersionPermission")?;
@@ -113,6 +114,5 @@ fn own(cx: &Context, layer: &functions::LayerRef, number: u64, action: &str) -> 
 
 fn check_statement_id(v: &mut Violations, id: Option<&str>) {
     v.required("statementId", id.as_ref());
-    v.length("statementId", id, 1, 100);
-    v.pattern("statementId", id, STATEMENT_ID);
+    v.text("statementId", id, (1, 100), STATEMENT_ID);
 }

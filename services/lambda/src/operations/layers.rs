@@ -12,7 +12,7 @@ use crate::api::{
 };
 use crate::fault::{self, invalid_parameter, missing};
 use crate::name::home;
-use crate::operations::create::zip;
+use crate::operations::create::{check_source, zip};
 use crate::operations::read::{bad_marker, page_size};
 use crate::rules::{LAYER_NAME, LAYER_VERSION_ARN};
 use crate::runtimes;
@@ -29,6 +29,7 @@ pub(crate) async fn publish(
     v.required("content", input.content.as_ref());
     v.length("description", input.description.as_deref(), 0, 256);
     v.length("licenseInfo", input.license_info.as_deref(), 0, 512);
+    check_source(&mut v, "content.", input.content.as_ref());
     check_compatible(&mut v, &input);
     v.check()?;
     let layer = named(&cx, &input.layer_name)?;
@@ -75,7 +76,7 @@ pub(crate) async fn get_by_arn(
 ) -> Result<LayerVersionResponse, Fault> {
     let mut v = Violations::new();
     v.required("arn", input.arn.as_ref());
-    v.pattern("arn", input.arn.as_deref(), LAYER_VERSION_ARN);
+    v.text("arn", input.arn.as_deref(), (1, 2_048), LAYER_VERSION_ARN);
     v.check()?;
     let arn = input.arn.unwrap_or_default();
     let (layer, number) = LayerRef::parse_version_arn(&arn).ok_or_else(none)?;
@@ -221,8 +222,7 @@ fn check_compatible(v: &mut Violations, input: &PublishLayerVersionRequest) {
 }
 
 pub(crate) fn check_name(v: &mut Violations, name: &str) {
-    v.length("layerName", Some(name), 1, 140);
-    v.pattern("layerName", Some(name), LAYER_NAME);
+    v.text("layerName", Some(name), (1, 2_048), LAYER_NAME);
 }
 
 /// The layer that a name or an ARN of this form stands for.

@@ -12,7 +12,10 @@ use crate::api::{
 };
 use crate::fault::{self, invalid_parameter, missing};
 use crate::name::{NAMESPACED, Target};
-use crate::rules::{ACTION, PRINCIPAL, SOURCE_ACCOUNT, STATEMENT_ID};
+use crate::rules::{
+    ACTION, EVENT_SOURCE_TOKEN, NAMESPACED_STATEMENT_ID, ORGANIZATION_ID, PRINCIPAL, PUBLISHER,
+    SOURCE_ACCOUNT, STATEMENT_ID, TEXT_MAX,
+};
 use crate::violations::Violations;
 
 /// Longest policy, in bytes of its JSON.  [Lambda quotas]
@@ -64,7 +67,8 @@ pub(crate) async fn remove(
     let mut v = Violations::new();
     let qualifier = input.qualifier.as_deref();
     Target::check(&mut v, NAMESPACED, Some(&input.function_name), qualifier);
-    v.length("statementId", Some(&input.statement_id), 1, 100);
+    let id = Some(input.statement_id.as_str());
+    v.text("statementId", id, (1, 100), NAMESPACED_STATEMENT_ID);
     v.check()?;
     let target = Target::resolve(&cx, &input.function_name, qualifier)?;
     let none = || missing(format!("No policy found for: {}", target.arn()));
@@ -104,23 +108,21 @@ fn check(input: &AddPermissionRequest) -> Result<(), Fault> {
     let qualifier = input.qualifier.as_deref();
     Target::check(&mut v, NAMESPACED, Some(&input.function_name), qualifier);
     v.required("statementId", input.statement_id.as_ref());
-    v.length("statementId", input.statement_id.as_deref(), 1, 100);
-    v.pattern("statementId", input.statement_id.as_deref(), STATEMENT_ID);
+    let id = input.statement_id.as_deref();
+    v.text("statementId", id, (1, 100), STATEMENT_ID);
     v.required("action", input.action.as_ref());
-    v.pattern("action", input.action.as_deref(), ACTION);
+    v.text("action", input.action.as_deref(), (0, TEXT_MAX), ACTION);
     v.required("principal", input.principal.as_ref());
-    v.pattern("principal", input.principal.as_deref(), PRINCIPAL);
-    v.pattern(
-        "sourceAccount",
-        input.source_account.as_deref(),
-        SOURCE_ACCOUNT,
-    );
-    v.length(
-        "eventSourceToken",
-        input.event_source_token.as_deref(),
-        0,
-        256,
-    );
+    let principal = input.principal.as_deref();
+    v.text("principal", principal, (0, 2_048), PRINCIPAL);
+    let source = input.source_arn.as_deref();
+    v.text("sourceArn", source, (0, TEXT_MAX), PUBLISHER);
+    let account = input.source_account.as_deref();
+    v.text("sourceAccount", account, (0, 12), SOURCE_ACCOUNT);
+    let token = input.event_source_token.as_deref();
+    v.text("eventSourceToken", token, (0, 256), EVENT_SOURCE_TOKEN);
+    let organization = input.principal_org_id.as_deref();
+    v.text("principalOrgID", organization, (12, 34), ORGANIZATION_ID);
     v.one_of(
         "functionUrlAuthType",
         input.function_url_auth_type.as_deref(),

@@ -13,6 +13,7 @@ use crate::api::{
 use crate::fault::{self, invalid_parameter};
 use crate::name::{PLAIN, Target};
 use crate::operations::read::{bad_marker, page_size};
+use crate::rules::EMPTY_OR_QUALIFIER;
 use crate::violations::Violations;
 
 /// [Lambda API: PutProvisionedConcurrencyConfig]
@@ -131,8 +132,9 @@ pub(crate) async fn list(
 fn checks(input: &ProvisionedConcurrencyRequest) -> Violations {
     let mut v = Violations::new();
     let qualifier = input.qualifier.as_deref();
-    Target::check(&mut v, PLAIN, Some(&input.function_name), qualifier);
+    Target::check(&mut v, PLAIN, Some(&input.function_name), None);
     v.required("qualifier", input.qualifier.as_ref());
+    v.text("qualifier", qualifier, (1, 128), EMPTY_OR_QUALIFIER);
     v
 }
 

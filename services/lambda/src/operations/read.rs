@@ -78,11 +78,8 @@ pub(crate) async fn list(
         input.function_version.as_deref(),
         &["ALL"],
     );
-    v.pattern(
-        "masterRegion",
-        input.master_region.as_deref(),
-        MASTER_REGION,
-    );
+    let region = input.master_region.as_deref();
+    v.text("masterRegion", region, (1, 50), MASTER_REGION);
     v.range("maxItems", input.max_items, 1, 10_000);
     v.check()?;
     let (account, region) = home(&cx)?;

@@ -49,8 +49,7 @@ pub(crate) async fn put(
         &["Auto", "Manual", "FunctionUpdate"],
     );
     let arn = input.runtime_version_arn.as_deref();
-    v.length("runtimeVersionArn", arn, 26, 2_048);
-    v.pattern("runtimeVersionArn", arn, RUNTIME_VERSION_ARN);
+    v.text("runtimeVersionArn", arn, (26, 2_048), RUNTIME_VERSION_ARN);
     v.check()?;
     let target = Target::resolve(&cx, &input.function_name, qualifier)?;
     let function = target.function()?;

@@ -13,7 +13,7 @@ use crate::Lambda;
 use crate::fault::{self, conflict, missing};
 use crate::name::{NAMESPACED, Target, home};
 use crate::operations::read::{bad_marker, page_size};
-use crate::rules::{PUBLISHER, SIGNING_ARN};
+use crate::rules::{PUBLISHER, SIGNING_ARN, TEXT_MAX};
 use crate::violations::Violations;
 
 /// Every request about code signing: each operation reads the members that are its own.
@@ -111,6 +111,7 @@ impl Named {
             missing(format!(
                 "The Lambda code signing configuration {arn} can not be found."
             ))
+            .without_type()
         };
         self.config(lambda).await?.ok_or_else(none)
     }
@@ -280,11 +281,22 @@ pub(crate) async fn put_function(
     let name = input.function_name.as_deref();
     Target::check(&mut v, NAMESPACED, name, None);
     v.check()?;
-    let named = Named::read(&cx, input.code_signing_config_arn.as_deref())?;
+    let arn = input.code_signing_config_arn.as_deref().unwrap_or_default();
     let target = Target::resolve(&cx, name.unwrap_or_default(), None)?;
     // A configuration that is not there is told before a function that is not.
-    let Some(config) = named.config(&lambda).await? else {
-        return Err(Fault::client(
+    let id = usable(&lambda, &cx, arn).await?;
+    let function = target.unqualified().function()?;
+    let used = lambda.functions.sign_with(&function, Some(id));
+    used.await.map_err(|e| fault::refused(e, &target))?;
+    Ok(json!({ "CodeSigningConfigArn": arn, "FunctionName": target.name }))
+}
+
+/// The id of a configuration that a function may take.
+pub(crate) async fn usable(lambda: &Lambda, cx: &Context, arn: &str) -> Result<String, Fault> {
+    let named = Named::read(cx, Some(arn))?;
+    let config = named.config(lambda).await?;
+    config.map(|config| config.id).ok_or_else(|| {
+        Fault::client(
             "CodeSigningConfigNotFoundException",
             404,
             format!(
@@ -292,12 +304,8 @@ pub(crate) async fn put_function(
                 named.arn
             ),
         )
-        .capital_message());
-    };
-    let function = target.unqualified().function()?;
-    let used = lambda.functions.sign_with(&function, Some(config.id));
-    used.await.map_err(|e| fault::refused(e, &target))?;
-    Ok(json!({ "CodeSigningConfigArn": named.arn, "FunctionName": target.name }))
+        .capital_message()
+    })
 }
 
 /// [Lambda API: GetFunctionCodeSigningConfig]
@@ -348,8 +356,7 @@ fn named(cx: &Context, input: &SigningRequest) -> Result<Named, Fault> {
 fn check_arn(v: &mut Violations, input: &SigningRequest) {
     let arn = input.code_signing_config_arn.as_deref();
     v.required("codeSigningConfigArn", arn.as_ref());
-    v.length("codeSigningConfigArn", arn, 0, 200);
-    v.pattern("codeSigningConfigArn", arn, SIGNING_ARN);
+    v.text("codeSigningConfigArn", arn, (0, 200), SIGNING_ARN);
 }
 
 fn check_settings(v: &mut Violations, input: &SigningRequest) {
@@ -360,11 +367,14 @@ fn check_settings(v: &mut Violations, input: &SigningRequest) {
         v.required(field, list);
         v.count(field, list, 1, 20);
         let rule = format!(
-            "Member must satisfy regular expression pattern: {}",
+            "Member must have length less than or equal to {TEXT_MAX}, Member must have length greater than or equal to 0, Member must satisfy regular expression pattern: {}",
             PUBLISHER.text
         );
-        v.each(field, list, &rule, PUBLISHER.matches);
+        v.each(field, list, &rule, |arn| {
+            arn.len() <= TEXT_MAX && (PUBLISHER.matches)(arn)
+        });
     }
+    v.tags(input.tags.as_ref());
     let policy = input.code_signing_policies.as_ref();
     v.one_of(
         "codeSigningPolicies.untrustedArtifactOnDeployment",

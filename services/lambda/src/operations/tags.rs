@@ -7,14 +7,15 @@ use crate::Lambda;
 use crate::api::{ListTagsResponse, TagRequest};
 use crate::fault::{self, invalid_parameter};
 use crate::name::Target;
-use crate::rules::TAGGABLE;
+use crate::rules::{TAGGABLE, TEXT_MAX};
 use crate::violations::Violations;
 
 /// [Lambda API: TagResource]
 pub(crate) async fn tag(lambda: Arc<Lambda>, cx: Context, input: TagRequest) -> Result<(), Fault> {
     let mut v = Violations::new();
-    v.pattern("resource", Some(&input.resource), TAGGABLE);
+    v.text("resource", Some(&input.resource), (1, TEXT_MAX), TAGGABLE);
     v.required("tags", input.tags.as_ref());
+    v.tags(input.tags.as_ref());
     v.check()?;
     let tags = input.tags.unwrap_or_default();
     if tags.is_empty() {
@@ -38,8 +39,9 @@ pub(crate) async fn untag(
 ) -> Result<(), Fault> {
     let keys = input.tag_keys.filter(|keys| !keys.is_empty());
     let mut v = Violations::new();
-    v.pattern("resource", Some(&input.resource), TAGGABLE);
+    v.text("resource", Some(&input.resource), (1, TEXT_MAX), TAGGABLE);
     v.required("tagKeys", keys.as_ref());
+    v.tag_keys(keys.as_ref());
     v.check()?;
     let (target, function) = tagged(&lambda, &cx, &input.resource)?;
     lambda
@@ -56,7 +58,7 @@ pub(crate) async fn list(
     input: TagRequest,
 ) -> Result<ListTagsResponse, Fault> {
     let mut v = Violations::new();
-    v.pattern("resource", Some(&input.resource), TAGGABLE);
+    v.text("resource", Some(&input.resource), (1, TEXT_MAX), TAGGABLE);
     v.check()?;
     let (target, function) = tagged(&lambda, &cx, &input.resource)?;
     let found = lambda

@@ -6,7 +6,7 @@ use wire::{Context, Fault};
 use crate::api::{FunctionCode, FunctionConfiguration, FunctionRequest, UpdateFunctionCodeRequest};
 use crate::fault::{self, invalid_parameter};
 use crate::name::{PLAIN, Target};
-use crate::operations::create::{refused, zip};
+use crate::operations::create::{check_source, refused, zip};
 use crate::settings::{self, Settings};
 use crate::violations::Violations;
 use crate::{Lambda, configuration};
@@ -20,6 +20,16 @@ pub(crate) async fn code(
     let mut v = Violations::new();
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
     settings::check_architectures(&mut v, input.architectures.as_ref());
+    let code = FunctionCode {
+        zip_file: input.zip_file,
+        s3_bucket: input.s3_bucket,
+        s3_key: input.s3_key,
+        s3_object_version: input.s3_object_version,
+        s3_object_storage_mode: input.s3_object_storage_mode,
+        source_kms_key_arn: input.source_kms_key_arn,
+        image_uri: None,
+    };
+    check_source(&mut v, "", Some(&code));
     v.check()?;
     let target = of_function(Target::resolve(&cx, &input.function_name, None)?)?;
     let function = target.function()?;
@@ -33,12 +43,7 @@ pub(crate) async fn code(
     }
     let publish = input.publish.unwrap_or_default();
     let new = NewCode {
-        zip: zip(FunctionCode {
-            zip_file: input.zip_file,
-            s3_bucket: input.s3_bucket,
-            s3_key: input.s3_key,
-            image_uri: None,
-        })?,
+        zip: zip(code)?,
         architecture: settings::architecture(input.architectures.as_ref()),
         revision: input.revision_id,
         publish,

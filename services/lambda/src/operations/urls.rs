@@ -10,7 +10,7 @@ use crate::api::{
     ListOfFunctionRequest,
 };
 use crate::fault::{self, conflict, missing, not_built};
-use crate::name::{PLAIN, Target};
+use crate::name::{OF_URL, Target};
 use crate::operations::read::{bad_marker, page_size};
 use crate::rules::URL_QUALIFIER;
 use crate::violations::Violations;
@@ -118,7 +118,7 @@ pub(crate) async fn list(
     input: ListOfFunctionRequest,
 ) -> Result<ListFunctionUrlConfigsResponse, Fault> {
     let mut v = Violations::new();
-    Target::check(&mut v, PLAIN, Some(&input.function_name), None);
+    Target::check(&mut v, OF_URL, Some(&input.function_name), None);
     v.range("maxItems", input.max_items, 1, 50);
     v.check()?;
     let target = Target::resolve(&cx, &input.function_name, None)?;
@@ -148,10 +148,9 @@ pub(crate) async fn list(
 /// What the request names: a function, or an alias of it.
 fn checked(cx: &Context, input: &FunctionUrlRequest, is_new: bool) -> Result<FunctionRef, Fault> {
     let mut v = Violations::new();
-    Target::check(&mut v, PLAIN, Some(&input.function_name), None);
+    Target::check(&mut v, OF_URL, Some(&input.function_name), None);
     let qualifier = input.qualifier.as_deref();
-    v.length("qualifier", qualifier, 1, 128);
-    v.pattern("qualifier", qualifier, URL_QUALIFIER);
+    v.text("qualifier", qualifier, (1, 128), URL_QUALIFIER);
     if is_new {
         v.required("authType", input.auth_type.as_ref());
     }

@@ -210,7 +210,7 @@ async fn what_cannot_be_a_layer_is_refused_as_by_aws() {
             "a.b",
             json!({"Content": content}),
             "ValidationException",
-            r"1 validation error detected: Value 'a.b' at 'layerName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+".to_owned(),
+            r"1 validation error detected: Value 'a.b' at 'layerName' failed to satisfy constraint: Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:layer:[a-zA-Z0-9-_]{1,140}|[a-zA-Z0-9-_]{1,140})".to_owned(),
         ),
     ] {
         let answer = api.call("POST", &versions(name), sent).await;

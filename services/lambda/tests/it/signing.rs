@@ -60,6 +60,15 @@ async fn a_configuration_is_kept_and_used_by_functions() {
     let all = api.get(CONFIGS).await.json();
     assert_eq!(all, json!({"CodeSigningConfigs": [expected]}));
 
+    let mut born = crate::harness::request("g");
+    born["CodeSigningConfigArn"] = json!(arn);
+    let created = api.call("POST", crate::harness::FUNCTIONS, born).await;
+    assert_eq!(created.status, 201, "{:?}", created.json());
+    let of_new = api.get(&format!("{OF_FUNCTION}/g/code-signing-config"));
+    assert_eq!(of_new.await.json()["CodeSigningConfigArn"], json!(arn));
+    let own = format!("{OF_FUNCTION}/g/code-signing-config");
+    assert_eq!(api.call("DELETE", &own, Value::Null).await.status, 204);
+
     let own = format!("{OF_FUNCTION}/f/code-signing-config");
     assert_eq!(api.get(&own).await.json(), json!({}));
     let put = api
@@ -103,11 +112,9 @@ async fn what_is_not_there_is_told_in_the_words_of_aws() {
         } else {
             Value::Null
         };
-        assert_eq!(
-            api.call(method, &path, body).await.error(),
-            gone,
-            "{method} {path}"
-        );
+        let answer = api.call(method, &path, body).await;
+        assert_eq!(answer.json().get("Type"), None, "{method} {path}");
+        assert_eq!(answer.error(), gone, "{method} {path}");
     }
     let no_function = (
         404,
