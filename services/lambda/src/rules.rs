@@ -340,7 +340,7 @@ fn is_file_system(text: &str) -> bool {
             let ids = path.and_then(|path| path.split_once('/'));
             is_partition(partition)
                 && !place.is_empty()
-                && place.iter().all(|p| p.bytes().all(|b| is_word(b)))
+                && place.iter().all(|p| p.bytes().all(is_word))
                 && ids.is_some_and(|(system, rest)| is_hex(system, 40) && point(rest, 40))
         }
         _ => false,

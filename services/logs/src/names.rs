@@ -25,6 +25,14 @@ pub(crate) fn broken(value: impl Display, member: &str, constraint: &str) -> Fau
     ))
 }
 
+/// AWS does not show what was sent.  [observed]
+fn bad_identifier() -> Fault {
+    Fault::Invalid(format!(
+        "1 validation error detected: Value at 'logGroupIdentifier' failed to satisfy constraint: \
+         Member must satisfy regular expression pattern: {IDENTIFIER_PATTERN}"
+    ))
+}
+
 pub(crate) fn missing(member: &str) -> Fault {
     Fault::Invalid(format!(
         "1 validation error detected: Value null at '{member}' failed to satisfy constraint: \
@@ -131,9 +139,10 @@ pub(crate) fn group_of(
         (Some(name), None) => check_group(name, "logGroupName").map(|()| name.to_owned()),
         (None, Some(identifier)) => {
             check_length(identifier, "logGroupIdentifier", 1, IDENTIFIER_LETTERS_MAX)?;
-            check_pattern(identifier, "logGroupIdentifier", IDENTIFIER_PATTERN, |c| {
-                is_group_letter(c) || matches!(c, '+' | '=' | ':' | ',' | '@')
-            })?;
+            let is_letter = |c| is_group_letter(c) || matches!(c, '+' | '=' | ':' | ',' | '@');
+            if !identifier.chars().all(is_letter) {
+                return Err(bad_identifier());
+            }
             if identifier.starts_with("arn:") {
                 return group_of_arn(at, identifier).ok_or(Fault::NoGroup);
             }

@@ -64,9 +64,9 @@ async fn a_configuration_is_kept_and_used_by_functions() {
     born["CodeSigningConfigArn"] = json!(arn);
     let created = api.call("POST", crate::harness::FUNCTIONS, born).await;
     assert_eq!(created.status, 201, "{:?}", created.json());
-    let of_new = api.get(&format!("{OF_FUNCTION}/g/code-signing-config"));
-    assert_eq!(of_new.await.json()["CodeSigningConfigArn"], json!(arn));
     let own = format!("{OF_FUNCTION}/g/code-signing-config");
+    let of_new = api.get(&own).await.json();
+    assert_eq!(of_new["CodeSigningConfigArn"], json!(arn));
     assert_eq!(api.call("DELETE", &own, Value::Null).await.status, 204);
 
     let own = format!("{OF_FUNCTION}/f/code-signing-config");

@@ -253,6 +253,15 @@ async fn a_protected_group_is_not_deleted() {
 }
 
 #[tokio::test]
+async fn an_identifier_of_a_wrong_form_is_not_shown() {
+    let logs = Logs::new().await;
+    let input = json!({"logGroupIdentifier": "g:*", "logStreamName": "s"});
+    let text = r"1 validation error detected: Value at 'logGroupIdentifier' failed to satisfy constraint: Member must satisfy regular expression pattern: [\w#+=/:,.@-]*";
+    logs.refused("GetLogEvents", input, ("InvalidParameterException", text))
+        .await;
+}
+
+#[tokio::test]
 async fn streams_are_created_described_and_deleted() {
     let logs = Logs::new().await;
     let s = |name: &str| json!({"logGroupName": "g", "logStreamName": name});
