@@ -21,6 +21,9 @@ const TIMES: (u64, u64) = (1_000, 15);
 /// Deaths of each kind before the count begins.
 const WARM_UP: u64 = 4;
 
+/// How long an environment is idle before it is frozen.
+const FREEZE_AFTER_MS: u64 = 1_000;
+
 /// Longest wait for a function to come to the place where it dies.
 const PLACE_MAX: Duration = Duration::from_secs(10);
 
@@ -101,6 +104,8 @@ pub(super) fn run(torture: &Torture) -> Result<Vec<Finding>> {
         .bench
         .setup()
         .with("KILN_IDLE_KEEP_SECS", 1)
+        // What a function does after its answer may be stopped before it comes to where it dies.
+        .with("KILN_FREEZE_AFTER_MS", FREEZE_AFTER_MS)
         .start()?;
     let victim = torture.victim()?;
     kiln.deploy("victim", &victim)?;
@@ -206,7 +211,7 @@ impl Scene<'_> {
                         wait_for_end(pid);
                         deaths += 1;
                     }
-                    None if caller.is_finished() => break,
+                    None if caller.is_finished() && phase != Phase::AfterAnswer => break,
                     None => bail!("no environment came to {phase:?}"),
                 }
                 if phase == Phase::AfterAnswer {

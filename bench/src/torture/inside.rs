@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use super::Torture;
 use super::page::Finding;
 
-/// Operations of the script on the simulated disk: full.
+/// Operations of the script on the simulated disk, and bits that turn over: full.
 const DISK_OPERATIONS: &str = "2000";
+const DISK_FLIPS: &str = "10000";
 
 /// Random operations on each of three kinds of queue, and those of each of eight clients: full.
 const QUEUE_OPERATIONS: &str = "333334";
@@ -21,8 +22,11 @@ const ADMISSIONS: &str = "1000000";
 
 /// R2.
 pub(super) fn disk(torture: &Torture) -> Result<Vec<Finding>> {
-    let numbers = [("KILN_DISK_OPERATIONS", DISK_OPERATIONS)];
-    test(torture, "store", &["everywhere::"], &numbers)
+    let numbers = [
+        ("KILN_DISK_OPERATIONS", DISK_OPERATIONS),
+        ("KILN_DISK_FLIPS", DISK_FLIPS),
+    ];
+    test(torture, "store", &["everywhere::", "flips::"], &numbers)
 }
 
 /// R6.

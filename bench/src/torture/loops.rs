@@ -48,7 +48,7 @@ const WAYS: [(&str, u64); 5] = [
     ("self", 1),
     ("topic", 1),
     ("bus", 1),
-    ("destination", 1),
+    ("destination", 2),
     ("ring", RING),
 ];
 
@@ -143,6 +143,7 @@ impl Scene<'_> {
         self.deploy(torture, "topic", "sns", &topic)?;
         self.deploy(torture, "bus", "events", "")?;
         self.deploy(torture, "destination", "none", "")?;
+        self.deploy(torture, "destination-2", "none", "")?;
         self.deploy(torture, "allowed", "lambda", "allowed")?;
         for at in 0..RING {
             let next = format!("ring-{}", (at + 1) % RING);
@@ -164,9 +165,15 @@ impl Scene<'_> {
             let path = format!("/2015-03-31/functions/{name}/policy");
             self.rest("POST", &path, &body)?;
         }
-        let itself = json!({ "OnSuccess": { "Destination": lambda_arn("destination") } });
-        let path = "/2019-09-25/functions/destination/event-invoke-config";
-        self.rest("PUT", path, &json!({ "DestinationConfig": itself }))?;
+        // No function may be a destination of its own.
+        for (from, to) in [
+            ("destination", "destination-2"),
+            ("destination-2", "destination"),
+        ] {
+            let other = json!({ "OnSuccess": { "Destination": lambda_arn(to) } });
+            let path = format!("/2019-09-25/functions/{from}/event-invoke-config");
+            self.rest("PUT", &path, &json!({ "DestinationConfig": other }))?;
+        }
         let path = "/2024-08-31/functions/allowed/recursion-config";
         self.rest("PUT", path, &json!({ "RecursiveLoop": "Allow" }))
     }

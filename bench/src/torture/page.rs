@@ -217,12 +217,13 @@ const METHOD: &str = "
   and the commit that notes its end was not on the disk yet.
 - **R2, the disk.** The store's own code runs a script of random operations on a disk in memory. At each single write, sync, change of length or of a
   name the disk keeps what a power loss would leave then: what was synced, and of what was not, sector by sector, any content that it had, some torn. Every such
-  image is opened and read. In further runs each operation fails at its first, second, … step, and the disk is full before each operation.
+  image is opened and read. In further runs each operation fails at its first, second, … step, and the disk is full before each operation. Then single bits of
+  the disk turn over, anywhere: whoever reads the value must be told, and the name must be in the list of what is damaged.
 - **R4, clock jumps.** A schedule of one tick an hour on a wall clock that is set forward and back by up to 22 hours, with power losses between. Each tick comes
   once, however often its moment passes.
 - **R6, queues.** Random operations over the protocol are held against a model of what the API's documentation says, with power losses between them; then eight
   clients at once, whose sends, receives and deletions must fit together.
-- **R8, loops.** Functions that cause themselves: by a call of their own, over a topic, over a bus, by a destination, in a ring of five. They send no trace
+- **R8, loops.** Functions that cause themselves: by a call of their own, over a topic, over a bus, by destinations, in a ring of five. They send no trace
   header. Each chain must end after 16 runs of each of its functions, with one letter in the dead-letter queue and one count of the metric.
 - **R9, overload.** A crowd calls a function that has no environment; ten times as many clients as may run call another again and again. The function notes in
   a file of the host when it begins and ends, which shows how many ran at once. Then threads alone ask for admission.

@@ -28,12 +28,19 @@ impl Store {
     pub async fn close(&self) {
         self.lifecycle.close().await;
     }
+
+    /// What was found damaged on the disk since the start, by name; at most a thousand. The rest stays in
+    /// use: a damaged value answers [`StoreError::Damaged`], and lists leave it out.
+    pub fn damage(&self) -> Vec<String> {
+        self.lifecycle.damage()
+    }
 }
 
-/// The end of an engine.
+/// The health and the end of an engine.
 #[async_trait]
 pub trait Lifecycle: Send + Sync {
     async fn close(&self);
+    fn damage(&self) -> Vec<String>;
 }
 
 #[derive(Debug, Clone, thiserror::Error)]

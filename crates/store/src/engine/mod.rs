@@ -7,10 +7,12 @@
 
 mod blobs;
 mod bus;
+mod check;
 mod leases;
 mod log;
 mod queue;
 mod records;
+mod seal;
 mod tables;
 mod watch;
 mod writer;
@@ -31,6 +33,7 @@ use crate::{Store, StoreError};
 use bus::Desk;
 use leases::Held;
 use queue::{Due, Earlier};
+use seal::Damage;
 use tables::{View, prepare};
 use watch::Watches;
 use writer::{Committer, Inbox};
@@ -68,6 +71,7 @@ pub(crate) struct Engine {
     earlier: Earlier,
     held: Held,
     desk: Desk,
+    damage: Arc<Damage>,
     closed: AtomicBool,
 }
 
@@ -90,7 +94,9 @@ pub(crate) fn open(
     writer: Writer,
 ) -> Result<Store, StoreError> {
     let database = disk.open()?;
-    let rev = prepare(&database)?;
+    let damage = Arc::default();
+    let rev = prepare(&database, &damage)?;
+    let all = check::view(&database)?;
     let engine = Arc::new(Engine {
         files: disk.files(),
         disk,
@@ -103,8 +109,20 @@ pub(crate) fn open(
         earlier: Earlier::new(rev, tasks.clock().now()),
         held: Held::default(),
         desk: Desk::default(),
+        damage,
         closed: AtomicBool::new(false),
     });
+    match writer {
+        Writer::Thread { .. } => {
+            let damage = engine.damage.clone();
+            // It ends by itself; nothing waits for it.
+            let check = std::thread::Builder::new().name("store-check".to_owned());
+            check
+                .spawn(move || check::check(&all, &damage))
+                .map_err(|error| StoreError::Io(error.to_string().into()))?;
+        }
+        Writer::Caller => check::check(&all, &engine.damage),
+    }
     let thread = match writer {
         Writer::Thread { idle } => Some(writer::start(&engine, idle)?),
         Writer::Caller => None,
@@ -128,7 +146,7 @@ impl Engine {
     fn view(&self) -> Result<View, StoreError> {
         let place = self.database.read().unwrap_or_else(PoisonError::into_inner);
         match place.as_ref() {
-            Some(database) => View::new(database),
+            Some(database) => View::new(database, &self.damage),
             None if self.is_closed() => Err(StoreError::Closed),
             None => Err(StoreError::Io("the database is not open".into())),
         }
@@ -190,6 +208,10 @@ impl Shared {
 
 #[async_trait]
 impl Lifecycle for Shared {
+    fn damage(&self) -> Vec<String> {
+        self.damage.names()
+    }
+
     async fn close(&self) {
         let (engine, thread) = (self.engine.clone(), self.take_thread());
         if engine.inbox.is_none() {

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use tasks::Time;
 use tokio::sync::Notify;
 
+use super::seal::whole;
 use super::tables::{Failure, Which, be_u64, behind, key_time, named, time_key};
 use super::writer::{Batch, Effect};
 use super::{Shared, within};
@@ -212,7 +213,7 @@ impl Put {
     fn apply(&self, batch: &mut Batch<'_>) -> Result<MsgId, Failure> {
         if let Some(dedup) = &self.dedup {
             let key = message_key(&self.queue, dedup);
-            let known = batch.tables.get(Which::Dedup, &key)?;
+            let known = whole(batch.tables.get(Which::Dedup, &key))?;
             let (end, id) = known
                 .as_deref()
                 .unwrap_or_default()
@@ -247,7 +248,7 @@ impl Put {
         for (end_key, _) in over {
             let (end, key) = end_key.split_at_checked(8).unwrap_or_default();
             // The id may have been given again since, with a later end.
-            let same = tables.read(Which::Dedup, key, |v| v.get(..8) == Some(end))?;
+            let same = whole(tables.read(Which::Dedup, key, |v| v.get(..8) == Some(end)))?;
             if same == Some(true) {
                 tables.delete(Which::Dedup, key)?;
             }
@@ -272,8 +273,8 @@ fn take(batch: &mut Batch<'_>, queue: &str, now: Time, max: usize) -> Result<Vec
         let id = String::from_utf8_lossy(id).into_owned();
         let key = message_key(queue, &id);
         batch.tables.delete(Which::QueueDue, &due_key)?;
-        let state = batch.tables.read(Which::QueueState, &key, State::decode)?;
-        let body = batch.tables.get(Which::QueueBody, &key)?;
+        let state = whole(batch.tables.read(Which::QueueState, &key, State::decode))?;
+        let body = whole(batch.tables.get(Which::QueueBody, &key))?;
         let (Some(state), Some(body)) = (state, body) else {
             continue;
         };
@@ -319,7 +320,7 @@ fn end_earlier(batch: &mut Batch<'_>, queue: &str, now: Time, last: u64) -> Resu
         let id = due.get(prefix.len() + 8..).unwrap_or_default();
         let id = String::from_utf8_lossy(id).into_owned();
         let key = message_key(queue, &id);
-        let state = batch.tables.read(Which::QueueState, &key, State::decode)?;
+        let state = whole(batch.tables.read(Which::QueueState, &key, State::decode))?;
         let Some(state) = state.filter(|s| leased == [1] && s.lease <= last) else {
             continue;
         };

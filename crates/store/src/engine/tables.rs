@@ -3,10 +3,15 @@ use std::sync::Arc;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 use redb::{TableDefinition, WriteTransaction};
 
+use super::seal::{Damage, seal, unseal};
 use crate::StoreError;
 
 /// The schema this build writes. It grows when older code could misread the stored bytes.
-pub(crate) const SCHEMA: u32 = 1;
+pub(crate) const SCHEMA: u32 = 2;
+/// The last one without sums behind the values.
+const UNSEALED: u32 = 1;
+/// Values that are sealed at a time, when an older store is opened.
+const SEALED_MAX: usize = 64;
 
 type Bytes = &'static [u8];
 
@@ -38,7 +43,7 @@ pub(crate) enum Which {
     Lease,
 }
 
-const ALL: [Which; 11] = [
+pub(crate) const ALL: [Which; 11] = [
     Which::Meta,
     Which::Records,
     Which::QueueState,
@@ -53,8 +58,12 @@ const ALL: [Which; 11] = [
 ];
 
 impl Which {
-    fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
-        TableDefinition::new(match self {
+    pub(crate) fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
+        TableDefinition::new(self.name())
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
             Which::Meta => "meta",
             Which::Records => "rec",
             Which::QueueState => "queue_state",
@@ -66,7 +75,7 @@ impl Which {
             Which::LogTail => "log_tail",
             Which::LogSegment => "log_segment",
             Which::Lease => "lease",
-        })
+        }
     }
 }
 
@@ -97,13 +106,15 @@ pub(crate) type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
 /// The tables of one write transaction, opened when first used.
 pub(crate) struct Tables<'t> {
     txn: &'t WriteTransaction,
+    damage: &'t Damage,
     open: [Option<WriteTable<'t>>; ALL.len()],
 }
 
 impl<'t> Tables<'t> {
-    pub(crate) fn new(txn: &'t WriteTransaction) -> Tables<'t> {
+    pub(crate) fn new(txn: &'t WriteTransaction, damage: &'t Damage) -> Tables<'t> {
         Tables {
             txn,
+            damage,
             open: Default::default(),
         }
     }
@@ -118,15 +129,21 @@ impl<'t> Tables<'t> {
         }
     }
 
-    /// What `read` makes of the value of `key`, `None` without one.
+    /// What `read` makes of the value of `key`, `None` without one. A damaged one refuses the job.
     pub(crate) fn read<T>(
         &mut self,
         which: Which,
         key: &[u8],
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, Failure> {
-        let found = self.table(which)?.get(key)?;
-        Ok(found.map(|value| read(value.value())))
+        let damage = self.damage;
+        let Some(sealed) = self.table(which)?.get(key)? else {
+            return Ok(None);
+        };
+        match unseal(which, key, sealed.value()) {
+            Some(value) => Ok(Some(read(value))),
+            None => Err(Failure::Refused(damage.value(which, key))),
+        }
     }
 
     pub(crate) fn get(&mut self, which: Which, key: &[u8]) -> Result<Option<Vec<u8>>, Failure> {
@@ -134,7 +151,8 @@ impl<'t> Tables<'t> {
     }
 
     pub(crate) fn put(&mut self, which: Which, key: &[u8], value: &[u8]) -> Result<(), Failure> {
-        self.table(which)?.insert(key, value)?;
+        let sealed = seal(which, key, value);
+        self.table(which)?.insert(key, sealed.as_slice())?;
         Ok(())
     }
 
@@ -151,12 +169,17 @@ impl<'t> Tables<'t> {
         to: &[u8],
         max: usize,
     ) -> Result<Pairs, Failure> {
-        collect(&*self.table(which)?, from, to, max).map_err(Failure::from)
+        let damage = self.damage;
+        let table = self.table(which)?;
+        collect(&*table, which, damage, from, to, max).map_err(Failure::from)
     }
 }
 
+/// Damaged values are left out, and told.
 fn collect(
     table: &impl ReadableTable<Bytes, Bytes>,
+    which: Which,
+    damage: &Damage,
     from: &[u8],
     to: &[u8],
     max: usize,
@@ -166,26 +189,47 @@ fn collect(
     }
     table
         .range::<&[u8]>(from..to)?
+        .filter_map(|pair| match pair {
+            Ok((key, sealed)) => {
+                let key = key.value();
+                let value = unseal(which, key, sealed.value());
+                if value.is_none() {
+                    damage.value(which, key);
+                }
+                value.map(|value| Ok((key.to_vec(), value.to_vec())))
+            }
+            Err(error) => Some(Err(error)),
+        })
         .take(max)
-        .map(|pair| pair.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())))
         .collect()
 }
 
 /// One consistent view for reading.
-pub(crate) struct View(ReadTransaction);
+pub(crate) struct View {
+    txn: ReadTransaction,
+    damage: Arc<Damage>,
+}
 
 impl View {
-    pub(crate) fn new(database: &Database) -> Result<View, StoreError> {
-        database.begin_read().map(View).map_err(io_error)
+    pub(crate) fn new(database: &Database, damage: &Arc<Damage>) -> Result<View, StoreError> {
+        Ok(View {
+            txn: database.begin_read().map_err(io_error)?,
+            damage: damage.clone(),
+        })
     }
 
     fn table(&self, which: Which) -> Result<ReadOnlyTable<Bytes, Bytes>, StoreError> {
-        self.0.open_table(which.definition()).map_err(io_error)
+        self.txn.open_table(which.definition()).map_err(io_error)
     }
 
     pub(crate) fn get(&self, which: Which, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let found = self.table(which)?.get(key).map_err(io_error)?;
-        Ok(found.map(|value| value.value().to_vec()))
+        found
+            .map(|sealed| match unseal(which, key, sealed.value()) {
+                Some(value) => Ok(value.to_vec()),
+                None => Err(self.damage.value(which, key)),
+            })
+            .transpose()
     }
 
     pub(crate) fn range(
@@ -195,10 +239,10 @@ impl View {
         to: &[u8],
         max: usize,
     ) -> Result<Pairs, StoreError> {
-        collect(&self.table(which)?, from, to, max).map_err(io_error)
+        collect(&self.table(which)?, which, &self.damage, from, to, max).map_err(io_error)
     }
 
-    /// Calls `each` for every pair of the range until it returns false.
+    /// Calls `each` for every pair of the range until it returns false. Damaged values are left out.
     pub(crate) fn each(
         &self,
         which: Which,
@@ -211,8 +255,13 @@ impl View {
         }
         let table = self.table(which)?;
         for pair in table.range::<&[u8]>(from..to).map_err(io_error)? {
-            let (key, value) = pair.map_err(io_error)?;
-            if !each(key.value(), value.value()) {
+            let (key, sealed) = pair.map_err(io_error)?;
+            let key = key.value();
+            let Some(value) = unseal(which, key, sealed.value()) else {
+                self.damage.value(which, key);
+                continue;
+            };
+            if !each(key, value) {
                 break;
             }
         }
@@ -220,12 +269,12 @@ impl View {
     }
 }
 
-const SCHEMA_KEY: &[u8] = b"schema";
+pub(crate) const SCHEMA_KEY: &[u8] = b"schema";
 const REV_KEY: &[u8] = b"rev";
 
 /// Checks the schema of an opened database, or lays out a fresh one.
 /// Returns the last revision given out.
-pub(crate) fn prepare(database: &Database) -> Result<u64, StoreError> {
+pub(crate) fn prepare(database: &Database, damage: &Arc<Damage>) -> Result<u64, StoreError> {
     let fresh = {
         let read = database.begin_read().map_err(io_error)?;
         match read.open_table(Which::Meta.definition()) {
@@ -248,7 +297,7 @@ pub(crate) fn prepare(database: &Database) -> Result<u64, StoreError> {
         txn.commit().map_err(io_error)?;
         return Ok(0);
     }
-    let view = View::new(database)?;
+    let view = View::new(database, damage)?;
     let damaged = || StoreError::Damaged(Arc::from("the schema version is missing"));
     let version = view.get(Which::Meta, SCHEMA_KEY)?.ok_or_else(damaged)?;
     let version = u32::from_be_bytes(version.try_into().map_err(|_| damaged())?);
@@ -258,8 +307,40 @@ pub(crate) fn prepare(database: &Database) -> Result<u64, StoreError> {
             known: SCHEMA,
         });
     }
+    let view = match version {
+        UNSEALED => {
+            seal_all(database).map_err(io_error)?;
+            View::new(database, damage)?
+        }
+        _ => view,
+    };
     let rev = view.get(Which::Meta, REV_KEY)?;
     Ok(rev.map_or(0, |bytes| be_u64(&bytes)))
+}
+
+/// Puts the sums behind the values of an older store, all or none.
+fn seal_all(database: &Database) -> Result<(), redb::Error> {
+    let txn = database.begin_write()?;
+    for which in ALL {
+        let mut table = txn.open_table(which.definition())?;
+        let mut from = Vec::new();
+        loop {
+            let some = table.range::<&[u8]>(from.as_slice()..)?.take(SEALED_MAX);
+            let some = some
+                .map(|pair| pair.map(|(k, v)| (k.value().to_vec(), v.value().to_vec())))
+                .collect::<Result<Pairs, redb::StorageError>>()?;
+            let Some((last, _)) = some.last() else { break };
+            from = [last.as_slice(), &[0]].concat();
+            for (key, value) in &some {
+                table.insert(key.as_slice(), seal(which, key, value).as_slice())?;
+            }
+        }
+        if which == Which::Meta {
+            table.insert(SCHEMA_KEY, SCHEMA.to_be_bytes().as_slice())?;
+        }
+    }
+    txn.commit()?;
+    Ok(())
 }
 
 pub(crate) fn save_rev(tables: &mut Tables<'_>, rev: u64) -> Result<(), Failure> {
@@ -304,4 +385,39 @@ pub(crate) fn time_key(time: tasks::Time) -> [u8; 8] {
 pub(crate) fn key_time(bytes: &[u8]) -> tasks::Time {
     let raw = i64::from_be_bytes(be_u64(bytes).to_be_bytes());
     tasks::Time::from_unix_micros(raw ^ i64::MIN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_without_sums_gets_them_at_its_next_start() {
+        let memory = redb::backends::InMemoryBackend::new();
+        let database = Database::builder().create_with_backend(memory).unwrap();
+        let txn = database.begin_write().unwrap();
+        for which in ALL {
+            let mut table = txn.open_table(which.definition()).unwrap();
+            for n in 0..200_u8 {
+                table.insert([n].as_slice(), [n; 9].as_slice()).unwrap();
+            }
+            if which == Which::Meta {
+                let old = UNSEALED.to_be_bytes();
+                table.insert(SCHEMA_KEY, old.as_slice()).unwrap();
+                let rev = 7_u64.to_be_bytes();
+                table.insert(REV_KEY, rev.as_slice()).unwrap();
+            }
+        }
+        txn.commit().unwrap();
+        let damage = Arc::default();
+        for _ in 0..2 {
+            assert_eq!(prepare(&database, &damage).unwrap(), 7);
+            let view = View::new(&database, &damage).unwrap();
+            for n in 0..200_u8 {
+                let found = view.get(Which::Records, &[n]).unwrap();
+                assert_eq!(found, Some(vec![n; 9]));
+            }
+        }
+        assert!(damage.names().is_empty());
+    }
 }

@@ -6,6 +6,7 @@ use redb::{Database, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::Engine;
+use super::seal::Damage;
 use super::tables::{Failure, Tables, io_error, prepare, save_rev};
 use crate::{Change, Space, StoreError};
 
@@ -287,7 +288,7 @@ impl Engine {
         let mut committer = lock(&self.committer);
         let outcome = self.with_database(|database| {
             let txn = database.begin_write()?;
-            let (effects, rev) = match apply_all(&txn, jobs, committer.rev) {
+            let (effects, rev) = match apply_all(&txn, &self.damage, jobs, committer.rev) {
                 Ok(applied) => applied,
                 Err(error) => {
                     // The first error is the one to tell.
@@ -343,7 +344,7 @@ impl Engine {
             .unwrap_or_else(PoisonError::into_inner);
         *place = None;
         let database = self.disk.open()?;
-        let rev = prepare(&database)?;
+        let rev = prepare(&database, &self.damage)?;
         *place = Some(database);
         Ok(rev)
     }
@@ -366,11 +367,12 @@ impl Engine {
 
 fn apply_all(
     txn: &WriteTransaction,
+    damage: &Damage,
     jobs: &mut [Box<dyn Job>],
     rev: u64,
 ) -> Result<(Vec<Effect>, u64), redb::Error> {
     let mut batch = Batch {
-        tables: Tables::new(txn),
+        tables: Tables::new(txn, damage),
         effects: Vec::new(),
         rev,
     };

@@ -13,5 +13,6 @@ mod data_dir;
 mod dedup;
 mod engines;
 mod everywhere;
+mod flips;
 mod lanes;
 mod script;
