@@ -94,6 +94,15 @@ impl Keys {
         }
     }
 
+    /// These keys and others; a key of both has the values of both.
+    #[must_use]
+    pub fn and(mut self, others: Keys) -> Keys {
+        for (key, values) in others.0 {
+            self.0.entry(key).or_default().extend(values);
+        }
+        self
+    }
+
     pub(crate) fn get(&self, key: &str) -> Option<&[String]> {
         self.0.get(&key.to_ascii_lowercase()).map(Vec::as_slice)
     }

@@ -116,6 +116,7 @@ pub(crate) async fn build(
         web.clone(),
         sns::Settings {
             base: format!("http://{endpoint}"),
+            needs_policies: config.auth == Auth::Strict,
         },
     )
     .await?;

@@ -30,6 +30,8 @@ mod route;
 mod router;
 mod service;
 mod sigv4;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod time;
 
 pub use access::{Access, Mode};

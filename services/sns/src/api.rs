@@ -264,6 +264,95 @@ pub(crate) struct GetDataProtectionPolicyResponse {
     pub(crate) data_protection_policy: Option<String>,
 }
 
-/// Of TagResource and UntagResource, whose results have no members.
+/// A result without members.
 #[derive(Debug, Serialize)]
 pub(crate) struct Empty {}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CreateApplicationInput {
+    pub(crate) name: Option<String>,
+    pub(crate) platform: Option<String>,
+    pub(crate) attributes: Option<BTreeMap<String, String>>,
+}
+
+/// Of the operations that name an application and nothing else.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ApplicationInput {
+    pub(crate) platform_application_arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SetApplicationInput {
+    pub(crate) platform_application_arn: Option<String>,
+    pub(crate) attributes: Option<BTreeMap<String, String>>,
+}
+
+/// There are none: the members of an application are never shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListApplicationsResponse {
+    pub(crate) platform_applications: Vec<Empty>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct CreateEndpointInput {
+    pub(crate) platform_application_arn: Option<String>,
+    pub(crate) token: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct EndpointInput {
+    pub(crate) endpoint_arn: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SetEndpointInput {
+    pub(crate) endpoint_arn: Option<String>,
+    pub(crate) attributes: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SetSmsInput {
+    pub(crate) attributes: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GetSmsInput {
+    pub(crate) attributes: Option<Vec<String>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct GetSmsResponse {
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PhoneNumberInput {
+    pub(crate) phone_number: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct OptedOutResponse {
+    pub(crate) is_opted_out: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct NextTokenInput {}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ListOptedOutResponse {
+    pub(crate) phone_numbers: Vec<String>,
+}

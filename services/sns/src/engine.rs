@@ -7,7 +7,7 @@ use tokio::sync::OnceCell;
 
 use crate::fault::Fault;
 use crate::names::{SubscriptionRef, TopicRef};
-use crate::record::{Published, SigningKey, Subscription, Topic};
+use crate::record::{Published, SigningKey, SmsAttributes, Subscription, Topic};
 use crate::sequence::Sequence;
 use crate::signing::{self, Signer};
 
@@ -20,13 +20,15 @@ const ATTEMPTS_MAX: usize = 16;
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 10_000;
 
 /// Operations in one transaction of the store.
-const TXN_MAX: usize = 100;
+pub(crate) const TXN_MAX: usize = 100;
 
 /// What SNS is told of the server around it.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Where receivers reach this server: `http://127.0.0.1:4566`.
     pub base: String,
+    /// Whether other services need a statement in the policy of a topic before they may publish to it.
+    pub needs_policies: bool,
 }
 
 /// The stored topics and subscriptions of all accounts.
@@ -34,6 +36,7 @@ pub struct Engine {
     pub(crate) topics: Table<Topic>,
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) published: Table<Published>,
+    pub(crate) sms: Table<SmsAttributes>,
     keys: Table<SigningKey>,
     /// Made when it is first needed: that takes as long as the whole start.
     signer: OnceCell<Signer>,
@@ -85,6 +88,7 @@ impl Engine {
             topics: Table::new(store, SPACE),
             subscriptions: Table::new(store, SPACE),
             published: Table::new(store, SPACE),
+            sms: Table::new(store, SPACE),
             keys,
             signer: OnceCell::new(),
             certificate_name,
@@ -193,7 +197,8 @@ impl Engine {
 
     pub(crate) async fn subscriptions_of(&self, at: &TopicRef) -> Result<Vec<Subscription>, Fault> {
         let mut all = self.all_subscriptions_of(at).await?;
-        all.retain(|subscription| !subscription.is_deleted());
+        let now = self.now();
+        all.retain(|subscription| !subscription.is_deleted() && !subscription.is_over(now));
         Ok(all)
     }
 
@@ -219,8 +224,17 @@ impl Engine {
         &self,
         at: &SubscriptionRef,
     ) -> Result<Option<Subscription>, Fault> {
+        let found = self.any_subscription(at).await?;
+        Ok(found.filter(|s| !s.is_deleted() && !s.is_over(self.now())))
+    }
+
+    /// Also one that is deleted and may come back, or that waited too long.
+    pub(crate) async fn any_subscription(
+        &self,
+        at: &SubscriptionRef,
+    ) -> Result<Option<Subscription>, Fault> {
         let row = self.subscriptions.get(&subscription_parts(at)).await?;
-        Ok(row.map(|row| row.value).filter(|s| !s.is_deleted()))
+        Ok(row.map(|row| row.value))
     }
 
     pub(crate) async fn insert_subscription(
@@ -297,4 +311,60 @@ pub(crate) fn parts(topic: &TopicRef) -> [&str; 3] {
 fn subscription_parts(at: &SubscriptionRef) -> [&str; 4] {
     let [account, region, name] = parts(&at.topic);
     [account, region, name, &at.id]
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use model::ports::{NotPosted, Posting, Unanswered, WebAnswer, WebRequest};
+
+    use super::*;
+
+    struct Nowhere;
+
+    #[async_trait]
+    impl Outbox for Nowhere {
+        async fn post(&self, _: Vec<Posting>) -> Result<(), NotPosted> {
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl Web for Nowhere {
+        fn check(&self, _: &str) -> Result<(), Unanswered> {
+            Ok(())
+        }
+
+        async fn send(&self, _: WebRequest<'_>) -> Result<WebAnswer, Unanswered> {
+            Err(Unanswered::Failed("nowhere".to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_start_makes_no_signing_key_and_the_first_signature_does() {
+        let (store, disk, _) = store::simulated::open(7);
+        let open = async || {
+            let settings = Settings {
+                base: "http://h".to_owned(),
+                needs_policies: false,
+            };
+            Engine::open(
+                &store,
+                disk.tasks(),
+                Arc::new(Nowhere),
+                Arc::new(Nowhere),
+                settings,
+            )
+            .await
+            .unwrap()
+        };
+        let engine = open().await;
+        assert!(engine.keys.get(&[]).await.unwrap().is_none());
+        let made = engine.signer().await.unwrap().certificate_pem.clone();
+        assert!(engine.keys.get(&[]).await.unwrap().is_some());
+        // The next process has the same key under the same name.
+        let again = open().await;
+        assert_eq!(again.signer().await.unwrap().certificate_pem, made);
+        assert_eq!(again.certificate_name, engine.certificate_name);
+    }
 }

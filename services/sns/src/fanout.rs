@@ -37,6 +37,11 @@ const OWN_PATIENCE: Patience = Patience {
     }),
 };
 
+/// Postings that are made before they are posted: bodies differ by subscription.
+const POSTED_MAX: usize = 256;
+/// Bytes of their bodies.
+const POSTED_BYTES_MAX: usize = 8 << 20;
+
 /// What Publish decided about a message before it is spread.
 pub(crate) struct Publication<'a> {
     pub(crate) at: &'a TopicRef,
@@ -52,7 +57,8 @@ pub(crate) struct Publication<'a> {
 /// What the subscriptions of one message have in common.
 struct Shared<'a> {
     publication: &'a Publication<'a>,
-    signer: &'a Signer,
+    /// None where nobody gets a signed message.
+    signer: Option<&'a Signer>,
     arn: String,
     timestamp: String,
     certificate_url: String,
@@ -79,17 +85,21 @@ impl Engine {
         }
     }
 
-    /// What goes to the outbox for a message: a posting for each confirmed subscription whose filter
-    /// it passes.
-    pub(crate) async fn postings(
+    /// Posts a message to each confirmed subscription whose filter it passes. All of it is durable when it returns.
+    pub(crate) async fn spread(
         &self,
         publication: &Publication<'_>,
         subscriptions: &[Subscription],
-    ) -> Result<Vec<Posting>, Fault> {
+    ) -> Result<(), Fault> {
+        let is_signed = |s: &Subscription| s.is_confirmed() && !s.is_raw();
+        let signer = match publication.sequence.is_none() && subscriptions.iter().any(is_signed) {
+            true => Some(self.signer().await?),
+            false => None,
+        };
         let version = publication.topic.attributes.get("SignatureVersion");
         let mut shared = Shared {
             publication,
-            signer: self.signer().await?,
+            signer,
             arn: publication.at.arn(),
             timestamp: self.timestamp(),
             certificate_url: self.certificate_url(),
@@ -98,13 +108,25 @@ impl Engine {
             attributes: None,
             bodies: BTreeMap::new(),
         };
-        let mut postings = Vec::new();
+        let (mut some, mut bytes) = (Vec::new(), 0);
         for subscription in subscriptions.iter().filter(|s| s.is_confirmed()) {
-            if shared.passes(subscription) {
-                postings.extend(self.posting(&mut shared, subscription)?);
+            if !shared.passes(subscription) {
+                continue;
+            }
+            let Some(posting) = self.posting(&mut shared, subscription)? else {
+                continue;
+            };
+            bytes += posting.parcel.body.len();
+            some.push(posting);
+            if bytes >= POSTED_BYTES_MAX || some.len() >= POSTED_MAX {
+                self.outbox.post(std::mem::take(&mut some)).await?;
+                bytes = 0;
             }
         }
-        Ok(postings)
+        if !some.is_empty() {
+            self.outbox.post(some).await?;
+        }
+        Ok(())
     }
 
     fn posting(
@@ -132,9 +154,9 @@ impl Engine {
             base: &self.settings.base,
         };
         let is_raw = subscription.is_raw();
-        let signed = match is_raw || publication.sequence.is_some() {
-            true => None,
-            false => Some(shared.signature(&notification)?),
+        let signed = match shared.signer.filter(|_| !is_raw) {
+            Some(signer) => Some(shared.signature(signer, &notification)?),
+            None => None,
         };
         let signature = signed.as_deref().map(|text| Signature {
             version: shared.version.number(),
@@ -226,12 +248,15 @@ impl Engine {
 }
 
 impl Shared<'_> {
-    fn signature(&mut self, notification: &Notification<'_>) -> Result<String, Fault> {
+    fn signature(
+        &mut self,
+        signer: &Signer,
+        notification: &Notification<'_>,
+    ) -> Result<String, Fault> {
         if let Some(known) = self.signatures.get(notification.message) {
             return Ok(known.clone());
         }
-        let made = self
-            .signer
+        let made = signer
             .sign(self.version, &notification.canonical())
             .map_err(|error| Fault::Internal(error.to_string()))?;
         self.signatures

@@ -20,11 +20,13 @@ mod message;
 mod names;
 mod notification;
 mod operations;
+mod permit;
 mod policy;
 mod record;
 mod sequence;
 mod signing;
 mod subscription_attributes;
+mod sweep;
 mod target;
 mod topic_attributes;
 mod web;
@@ -38,11 +40,11 @@ pub use web::WebTarget;
 use wire::{Protocol, Service};
 
 use crate::operations::{
-    certificate, data_protection, handshakes, lists, permissions, publish, subscriptions, tags,
-    topics,
+    certificate, data_protection, handshakes, lists, mobile, permissions, publish, sms,
+    subscriptions, tags, topics,
 };
 
-/// Opens the stored state.
+/// Opens the stored state, and starts the work in the background.
 ///
 /// # Errors
 /// Fails if the store does, or if the key that signs notifications cannot be made.
@@ -53,9 +55,9 @@ pub async fn open(
     web: Arc<dyn Web>,
     settings: Settings,
 ) -> Result<Arc<Engine>, OpenError> {
-    Ok(Arc::new(
-        Engine::open(store, tasks, outbox, web, settings).await?,
-    ))
+    let engine = Arc::new(Engine::open(store, tasks, outbox, web, settings).await?);
+    tasks.add(sweep::Sweeper::new(Arc::clone(&engine)));
+    Ok(engine)
 }
 
 /// The service as the router takes it.
@@ -93,6 +95,24 @@ pub fn service(engine: Arc<Engine>) -> Service {
         .operation("ListTagsForResource", tags::list)
         .operation("GetDataProtectionPolicy", data_protection::get)
         .operation("PutDataProtectionPolicy", data_protection::put)
+        .operation("SetSMSAttributes", sms::set_attributes)
+        .operation("GetSMSAttributes", sms::attributes)
+        .operation("CheckIfPhoneNumberIsOptedOut", sms::is_opted_out)
+        .operation("ListPhoneNumbersOptedOut", sms::opted_out)
+        .operation("OptInPhoneNumber", sms::opt_in)
+        .operation("CreatePlatformApplication", mobile::create_application)
+        .operation("GetPlatformApplicationAttributes", mobile::get_application)
+        .operation("SetPlatformApplicationAttributes", mobile::set_application)
+        .operation("DeletePlatformApplication", mobile::delete_application)
+        .operation("ListPlatformApplications", mobile::list_applications)
+        .operation(
+            "ListEndpointsByPlatformApplication",
+            mobile::get_application,
+        )
+        .operation("CreatePlatformEndpoint", mobile::create_endpoint)
+        .operation("GetEndpointAttributes", mobile::get_endpoint)
+        .operation("SetEndpointAttributes", mobile::set_endpoint)
+        .operation("DeleteEndpoint", mobile::delete_endpoint)
         .rest_raw(
             "GetSigningCertificate",
             http::Method::GET,
@@ -104,27 +124,12 @@ pub fn service(engine: Arc<Engine>) -> Service {
         .build()
 }
 
-/// Operations of the model that Kiln does not have: mobile push and text messages.
-const NOT_BUILT: [&str; 21] = [
-    "CheckIfPhoneNumberIsOptedOut",
-    "CreatePlatformApplication",
-    "CreatePlatformEndpoint",
+/// Operations of the model that Kiln does not have: numbers that text messages come from or may go to.
+const NOT_BUILT: [&str; 6] = [
     "CreateSMSSandboxPhoneNumber",
-    "DeleteEndpoint",
-    "DeletePlatformApplication",
     "DeleteSMSSandboxPhoneNumber",
-    "GetEndpointAttributes",
-    "GetPlatformApplicationAttributes",
-    "GetSMSAttributes",
     "GetSMSSandboxAccountStatus",
-    "ListEndpointsByPlatformApplication",
     "ListOriginationNumbers",
-    "ListPhoneNumbersOptedOut",
-    "ListPlatformApplications",
     "ListSMSSandboxPhoneNumbers",
-    "OptInPhoneNumber",
-    "SetEndpointAttributes",
-    "SetPlatformApplicationAttributes",
-    "SetSMSAttributes",
     "VerifySMSSandboxPhoneNumber",
 ];

@@ -132,16 +132,16 @@ fn check_attribute(name: &str, sent: MessageAttribute, place: &str) -> Result<At
         )));
     };
     let refused = |text: String| Fault::ParameterValueInvalid(text);
-    let base = kind.split('.').next().unwrap_or_default();
+    let (base, suffix) = match kind.split_once('.') {
+        Some((base, suffix)) => (base, Some(suffix)),
+        None => (kind.as_str(), None),
+    };
     let is_binary = match base {
+        // A dot without anything behind it is refused, whatever else may be there.
+        _ if suffix == Some("") => return Err(unknown_type(name)),
         "Binary" => true,
         "String" | "Number" => false,
-        _ => {
-            return Err(refused(format!(
-                "The message attribute '{name}' has an invalid message attribute type, the set of \
-                 supported type prefixes is Binary, Number, and String."
-            )));
-        }
+        _ => return Err(unknown_type(name)),
     };
     let text = sent.string_value.filter(|text| !text.is_empty());
     let binary = sent.binary_value.map(|b| b.0).filter(|b| !b.is_empty());
@@ -170,6 +170,13 @@ fn check_attribute(name: &str, sent: MessageAttribute, place: &str) -> Result<At
         )));
     }
     Ok(Attribute { kind, value })
+}
+
+fn unknown_type(name: &str) -> Fault {
+    Fault::ParameterValueInvalid(format!(
+        "The message attribute '{name}' has an invalid message attribute type, the set of \
+         supported type prefixes is Binary, Number, and String."
+    ))
 }
 
 fn check_name(name: &str) -> Result<(), Fault> {
@@ -299,6 +306,7 @@ mod tests {
             ),
             (Some("string"), Some("x"), None, unknown),
             (Some("Stringprefixed"), Some("x"), None, unknown),
+            (Some("String."), Some("x"), None, unknown),
             (
                 None,
                 Some("x"),

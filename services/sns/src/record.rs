@@ -54,6 +54,7 @@ pub(crate) enum State {
     /// Unsubscribed, and restored by whoever has the token.
     Deleted {
         token: String,
+        at_ms: i64,
     },
 }
 
@@ -69,7 +70,7 @@ impl Subscription {
     /// What confirms or restores it.
     pub(crate) fn token(&self) -> Option<&str> {
         match &self.state {
-            State::Pending { token } | State::Deleted { token } => Some(token),
+            State::Pending { token } | State::Deleted { token, .. } => Some(token),
             State::Confirmed { token, .. } => token.as_deref(),
         }
     }
@@ -98,6 +99,17 @@ pub(crate) struct Published {
 
 impl Record for Published {
     const KIND: &'static str = "published";
+    const VERSION: u8 = 1;
+}
+
+/// What an account has set about text messages in a region.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(crate) struct SmsAttributes {
+    pub(crate) attributes: Attributes,
+}
+
+impl Record for SmsAttributes {
+    const KIND: &'static str = "sms-attributes";
     const VERSION: u8 = 1;
 }
 

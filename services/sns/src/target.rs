@@ -43,6 +43,8 @@ impl TopicTarget {
             return Err(Fault::parameter("Message too long"));
         }
         let audience = self.0.audience(at).await?;
+        self.0
+            .admit_sender(&audience.at, &audience.topic, &parcel.sender)?;
         let (group, dedup) = (parcel.group.clone(), parcel.dedup.clone());
         let draft = audience.draft(message, group, dedup, text)?;
         let origin = Origin {

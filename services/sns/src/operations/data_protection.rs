@@ -18,7 +18,9 @@ pub(crate) async fn get(
 ) -> Result<GetDataProtectionPolicyResponse, wire::Fault> {
     let arn = required("ResourceArn", input.resource_arn.as_ref())?;
     let at = TopicRef::parse(&cx, "ResourceArn", arn)?;
-    let topic = engine.topic(&at).await?;
+    let topic = engine
+        .topic_for(&cx, &at, "GetDataProtectionPolicy")
+        .await?;
     Ok(GetDataProtectionPolicyResponse {
         data_protection_policy: topic.data_protection,
     })
@@ -37,6 +39,9 @@ pub(crate) async fn put(
     if policy.len() > POLICY_BYTES_MAX || !(policy.is_empty() || is_object) {
         return Err(Fault::parameter("DataProtectionPolicy").into());
     }
+    engine
+        .topic_for(&cx, &at, "PutDataProtectionPolicy")
+        .await?;
     engine
         .change_topic(&at, |topic| {
             topic.data_protection = Some(policy.clone()).filter(|p| !p.is_empty());

@@ -14,10 +14,31 @@ use crate::record::{State, Subscription};
 use crate::signing::Version;
 use crate::{delivery_policy, fanout};
 
-/// Bytes of a token that restores; twice as many letters.
-const TOKEN_BYTES: usize = 144;
+/// The first letters of a token: the subscription's id without its hyphens.
+const ID_LETTERS: usize = 32;
+/// Bytes by chance behind them; twice as many letters.
+const SECRET_BYTES: usize = 128;
 
-/// Posts the message that asks an HTTP endpoint to confirm; other endpoints cannot be asked.
+/// A new token. It begins with the subscription's id, so that whoever sends one costs one look at the store.
+pub(super) fn token(engine: &Engine, id: &str) -> String {
+    id.replace('-', "") + &engine.ids.hex(SECRET_BYTES)
+}
+
+/// The id of the subscription whose token this is.
+fn id_in(token: &str) -> String {
+    let part = |from: usize, to: usize| token.get(from..to).unwrap_or_default();
+    let parts = [
+        part(0, 8),
+        part(8, 12),
+        part(12, 16),
+        part(16, 20),
+        part(20, 32),
+    ];
+    parts.join("-")
+}
+
+/// Posts the message that asks an HTTP endpoint, or a queue of another account, to confirm; other
+/// endpoints cannot be asked.
 pub(super) async fn post(
     engine: &Engine,
     at: &TopicRef,
@@ -27,14 +48,19 @@ pub(super) async fn post(
     let Some(token) = subscription.token() else {
         return Ok(());
     };
-    if !subscription.protocol.starts_with("http") {
+    let to = match subscription.protocol.as_str() {
+        "http" | "https" => Some(fanout::url(at, &subscription.endpoint)),
+        "sqs" => subscription.endpoint.parse().ok(),
+        _ => None,
+    };
+    let Some(to) = to else {
         tracing::info!(
             topic = at.name,
             protocol = subscription.protocol,
             "Kiln sends no messages of this protocol; the subscription stays pending"
         );
         return Ok(());
-    }
+    };
     let message_id = engine.ids.uuid();
     let (topic_arn, timestamp) = (at.arn(), engine.timestamp());
     let own = SubscriptionRef {
@@ -74,10 +100,13 @@ pub(super) async fn post(
     let posting = Posting {
         parcel: Parcel {
             id: message_id.clone(),
-            to: fanout::url(at, &subscription.endpoint),
+            attributes: match to.service == fanout::HTTP {
+                true => headers,
+                false => Vec::new(),
+            },
+            to,
             sender: fanout::sender(at),
             body: Bytes::from(body),
-            attributes: headers,
             subject: None,
             group: None,
             dedup: None,
@@ -103,20 +132,27 @@ pub(crate) async fn confirm(
         .ok()
         .and_then(|arn| TopicRef::of(&arn))
         .ok_or_else(|| Fault::parameter("Topic"))?;
-    if token.len() < TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if token.len() < ID_LETTERS || !token.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Fault::InvalidText("Invalid token".to_owned()).into());
     }
-    let all = engine.all_subscriptions_of(&topic).await?;
-    let found = all.iter().find(|s| s.token() == Some(token));
-    let found = found.ok_or_else(|| Fault::parameter("Token"))?;
     let at = SubscriptionRef {
         topic,
-        id: found.id.clone(),
+        id: id_in(token),
     };
+    let found = engine.any_subscription(&at).await?;
+    found
+        .filter(|s| s.token() == Some(token) && !s.is_over(engine.now()))
+        .ok_or_else(|| Fault::parameter("Token"))?;
     let was_authenticated = cx.access_key().is_some();
     let keeps = input
         .authenticate_on_unsubscribe
         .is_some_and(|v| v.eq_ignore_ascii_case("true"));
+    if keeps && !was_authenticated {
+        return Err(Fault::Authorization(
+            "AuthenticateOnUnsubscribe needs a signed request".to_owned(),
+        )
+        .into());
+    }
     engine
         .change_subscription(&at, |subscription| {
             if !subscription.is_confirmed() {
@@ -148,12 +184,12 @@ pub(crate) async fn unsubscribe(
     let Some(mut subscription) = engine.find_subscription(&at).await? else {
         return Ok(());
     };
-    let is_known = cx.access_key().is_some();
-    if !is_known
-        && subscription
-            .attributes
-            .contains_key("AuthenticateOnUnsubscribe")
-    {
+    let owners = [&at.topic.account, &subscription.owner];
+    let is_owner = cx.access_key().is_some() && owners.iter().any(|o| *o == cx.account());
+    let asks_for_owner = subscription
+        .attributes
+        .contains_key("AuthenticateOnUnsubscribe");
+    if asks_for_owner && !is_owner {
         return Err(Fault::Authorization(
             "Only the topic or subscription owner can delete the subscription".to_owned(),
         )
@@ -163,8 +199,10 @@ pub(crate) async fn unsubscribe(
         engine.remove_subscription(&at).await?;
         return Ok(());
     }
-    let token = engine.ids.hex(TOKEN_BYTES);
-    subscription.state = State::Deleted { token };
+    subscription.state = State::Deleted {
+        token: token(&engine, &subscription.id),
+        at_ms: engine.now(),
+    };
     let state = subscription.state.clone();
     engine
         .change_subscription(&at, |subscription| {

@@ -64,7 +64,9 @@ pub(crate) async fn subscriptions_by_topic(
     input: ListSubscriptionsByTopicInput,
 ) -> Result<ListSubscriptionsResponse, wire::Fault> {
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
-    engine.topic(&at).await?;
+    engine
+        .topic_for(&cx, &at, "ListSubscriptionsByTopic")
+        .await?;
     page(&engine, &parts(&at), input.next_token.as_deref()).await
 }
 
@@ -91,7 +93,10 @@ async fn page(
         .map_err(Fault::from)?;
     let all: Vec<Subscription> = rows.into_iter().map(|row| row.value).collect();
     let (page, next_token) = paging::page(all, PAGE, |s| format!("{}/{}", s.topic, s.id));
-    let there = page.into_iter().filter(|s| !s.is_deleted());
+    let now = engine.now();
+    let there = page
+        .into_iter()
+        .filter(|s| !s.is_deleted() && !s.is_over(now));
     let shapes = there.map(|s| shape(account, region, s));
     Ok(ListSubscriptionsResponse {
         subscriptions: shapes.collect(),

@@ -21,6 +21,7 @@ pub(crate) async fn add(
 ) -> Result<(), wire::Fault> {
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
     let label = required("Label", input.label.as_ref())?;
+    engine.topic_for(&cx, &at, "AddPermission").await?;
     let (accounts, actions) = (
         input.accounts.unwrap_or_default(),
         input.actions.unwrap_or_default(),
@@ -43,6 +44,7 @@ pub(crate) async fn remove(
 ) -> Result<(), wire::Fault> {
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
     let label = required("Label", input.label.as_ref())?;
+    engine.topic_for(&cx, &at, "RemovePermission").await?;
     engine
         .change_topic(&at, |topic| {
             let after = policy::remove(&current(topic, &at), label)?;

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
+use model::policy::Keys;
 use wire::Context;
 
 use super::{required, subscriptions};
 use crate::api::{
-    PublishBatchInput, PublishBatchRequestEntry, PublishBatchResponse, PublishBatchResultEntry,
-    PublishInput, PublishResponse,
+    BatchResultErrorEntry, PublishBatchInput, PublishBatchRequestEntry, PublishBatchResponse,
+    PublishBatchResultEntry, PublishInput, PublishResponse,
 };
 use crate::engine::{Engine, parts};
 use crate::fanout::Publication;
@@ -43,8 +44,8 @@ impl Origin<'_> {
 
 /// A topic with its subscriptions, read once for all messages of a request.
 pub(crate) struct Audience {
-    at: TopicRef,
-    topic: Topic,
+    pub(crate) at: TopicRef,
+    pub(crate) topic: Topic,
     subscriptions: Vec<Subscription>,
 }
 
@@ -86,6 +87,7 @@ pub(crate) async fn publish(
         return Err(Fault::parameter("Message too long").into());
     }
     let audience = engine.audience(at).await?;
+    engine.admit(&cx, &audience.at, &audience.topic, "Publish", Keys::new())?;
     let draft = audience.draft(
         message,
         input.message_group_id,
@@ -118,6 +120,7 @@ pub(crate) async fn batch(
     let ids: Vec<&str> = entries.iter().map(|entry| entry.id.as_str()).collect();
     message::check_ids(&ids)?;
     let audience = engine.audience(at).await?;
+    engine.admit(&cx, &audience.at, &audience.topic, "Publish", Keys::new())?;
     let mut bytes = 0;
     let mut drafts = Vec::with_capacity(entries.len());
     for (index, entry) in entries.into_iter().enumerate() {
@@ -130,19 +133,31 @@ pub(crate) async fn batch(
         return Err(Fault::BatchTooLong.into());
     }
     let origin = Origin::of_call(&cx);
-    let mut successful = Vec::with_capacity(drafts.len());
+    let (mut successful, mut failed) = (Vec::with_capacity(drafts.len()), Vec::new());
     for (id, draft) in &drafts {
-        let done = engine.publish(&audience, draft, &origin).await?;
-        successful.push(PublishBatchResultEntry {
-            id: id.clone(),
-            message_id: done.message_id,
-            sequence_number: done.sequence_number,
-        });
+        match engine.publish(&audience, draft, &origin).await {
+            Ok(done) => successful.push(PublishBatchResultEntry {
+                id: id.clone(),
+                message_id: done.message_id,
+                sequence_number: done.sequence_number,
+            }),
+            // What is in the outbox already stays there, so that the others have an answer of their own.
+            Err(fault) => failed.push(failure(id, fault)),
+        }
     }
-    Ok(PublishBatchResponse {
-        successful,
-        failed: Vec::new(),
-    })
+    Ok(PublishBatchResponse { successful, failed })
+}
+
+fn failure(id: &str, fault: Fault) -> BatchResultErrorEntry {
+    tracing::warn!(id, %fault, "an entry of a batch was not published");
+    BatchResultErrorEntry {
+        id: id.to_owned(),
+        code: "InternalError".to_owned(),
+        message:
+            "The request processing has failed because of an unknown error, exception or failure."
+                .to_owned(),
+        sender_fault: false,
+    }
 }
 
 impl Audience {
@@ -235,7 +250,7 @@ impl Engine {
                 Some(id) => message::derived_id(id, &audience.at.arn()),
                 None => self.ids.uuid(),
             };
-            self.spread(audience, draft, &message_id, None, origin)
+            self.deliver(audience, draft, &message_id, None, origin)
                 .await?;
             return Ok(PublishResponse {
                 message_id,
@@ -247,11 +262,13 @@ impl Engine {
             true => format!("{group}\n{dedup}"),
             false => dedup.clone(),
         };
+        // A topic that is made anew under the same name remembers nothing.
+        let scope = format!("{}\n{scope}", audience.topic.created_ms);
         let scope = message::content_id(&scope);
         let published = self.remember(&audience.at, &scope).await?;
         if !published.is_posted {
             let (id, sequence) = (&published.message_id, Some(published.sequence.as_str()));
-            self.spread(audience, draft, id, sequence, origin).await?;
+            self.deliver(audience, draft, id, sequence, origin).await?;
             self.mark(&audience.at, &scope, &published).await?;
         }
         Ok(PublishResponse {
@@ -260,7 +277,7 @@ impl Engine {
         })
     }
 
-    async fn spread(
+    async fn deliver(
         &self,
         audience: &Audience,
         draft: &Draft,
@@ -278,11 +295,7 @@ impl Engine {
             dedup: draft.dedup.as_deref(),
             trace: origin.trace,
         };
-        let postings = self.postings(&publication, &audience.subscriptions).await?;
-        if !postings.is_empty() {
-            self.outbox.post(postings).await?;
-        }
-        Ok(())
+        self.spread(&publication, &audience.subscriptions).await
     }
 
     /// The message that has this deduplication id already, or a new one.

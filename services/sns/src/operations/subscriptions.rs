@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use model::Arn;
+use model::policy::Keys;
 use wire::Context;
 
 use super::{handshakes, required, topic_of};
@@ -13,12 +14,10 @@ use crate::fault::Fault;
 use crate::names::{SubscriptionRef, TopicRef};
 use crate::notification::HandshakeKind;
 use crate::record::{State, Subscription};
-use crate::subscription_attributes;
+use crate::{permit, subscription_attributes};
 
 /// Bytes of the URL of an HTTP endpoint.
 const URL_MAX: usize = 2_048;
-/// Bytes of a token; twice as many letters.
-const TOKEN_BYTES: usize = 144;
 
 pub(crate) async fn subscribe(
     engine: Arc<Engine>,
@@ -28,14 +27,21 @@ pub(crate) async fn subscribe(
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
     let protocol = required("Protocol", input.protocol.as_ref())?;
     let endpoint = input.endpoint.as_deref().unwrap_or_default();
+    let topic = engine.topic(&at).await?;
     check_endpoint(&engine, &at, protocol, endpoint)?;
     let wanted = input.attributes.unwrap_or_default();
     let attributes = subscription_attributes::check_new(&wanted, &at)?;
-    engine.topic(&at).await?;
+    let keys = Keys::new()
+        .with("sns:Protocol", protocol)
+        .with("sns:Endpoint", endpoint);
+    engine.admit(&cx, &at, &topic, "Subscribe", keys)?;
     let shows_arn = input.return_subscription_arn.unwrap_or(false);
     let have = engine.all_subscriptions_of(&at).await?;
-    let is_same =
-        |s: &&Subscription| s.protocol == protocol && s.endpoint == endpoint && !s.is_deleted();
+    let now = engine.now();
+    let is_same = |s: &&Subscription| {
+        let is_gone = s.is_deleted() || s.is_over(now);
+        s.protocol == protocol && s.endpoint == endpoint && !is_gone
+    };
     if let Some(same) = have.iter().find(is_same) {
         if !subscription_attributes::fits(&same.attributes, &attributes) {
             return Err(Fault::parameter(
@@ -51,8 +57,10 @@ pub(crate) async fn subscribe(
     if have.len() >= SUBSCRIPTIONS_MAX {
         return Err(Fault::TooManySubscriptions.into());
     }
+    let id = engine.ids.uuid();
+    let token = handshakes::token(&engine, &id);
     let subscription = Subscription {
-        id: engine.ids.uuid(),
+        id,
         topic: at.name.clone(),
         protocol: protocol.to_owned(),
         endpoint: endpoint.to_owned(),
@@ -61,14 +69,15 @@ pub(crate) async fn subscribe(
         created_ms: engine.now(),
         attributes,
         state: match protocol {
-            // Endpoints that AWS itself runs need not be asked.
+            // Endpoints that AWS itself runs need not be asked, but for those of others.
+            "sqs" if account_of(endpoint).as_deref() != Some(cx.account()) => {
+                State::Pending { token }
+            }
             "sqs" | "lambda" | "sms" => State::Confirmed {
                 was_authenticated: true,
                 token: None,
             },
-            _ => State::Pending {
-                token: engine.ids.hex(TOKEN_BYTES),
-            },
+            _ => State::Pending { token },
         },
     };
     let made = SubscriptionRef {
@@ -80,6 +89,10 @@ pub(crate) async fn subscribe(
         handshakes::post(&engine, &at, &subscription, HandshakeKind::Subscription).await?;
     }
     Ok(answer(&at, &subscription, shows_arn))
+}
+
+fn account_of(endpoint: &str) -> Option<String> {
+    endpoint.parse().ok().map(|arn: Arn| arn.account)
 }
 
 fn answer(at: &TopicRef, subscription: &Subscription, shows_arn: bool) -> SubscriptionArnResponse {
@@ -187,12 +200,13 @@ pub(crate) fn is_phone_number(text: &str) -> bool {
 
 pub(crate) async fn attributes(
     engine: Arc<Engine>,
-    _cx: Context,
+    cx: Context,
     input: SubscriptionInput,
 ) -> Result<AttributesResponse, wire::Fault> {
     let arn = required("SubscriptionArn", input.subscription_arn.as_ref())?;
     let at = SubscriptionRef::parse(arn)?;
     let subscription = engine.subscription(&at).await?;
+    permit::check_owner(&cx, &at.topic, &subscription, "GetSubscriptionAttributes")?;
     let topic = engine.find_topic(&at.topic).await?;
     let policy = topic
         .as_ref()
@@ -204,14 +218,15 @@ pub(crate) async fn attributes(
 
 pub(crate) async fn set_attribute(
     engine: Arc<Engine>,
-    _cx: Context,
+    cx: Context,
     input: SetSubscriptionAttributesInput,
 ) -> Result<(), wire::Fault> {
     let arn = required("SubscriptionArn", input.subscription_arn.as_ref())?;
     let at = SubscriptionRef::parse(arn)?;
     let name = required("AttributeName", input.attribute_name.as_ref())?;
     let value = input.attribute_value.as_deref().unwrap_or_default();
-    engine.subscription(&at).await?;
+    let subscription = engine.subscription(&at).await?;
+    permit::check_owner(&cx, &at.topic, &subscription, "SetSubscriptionAttributes")?;
     engine
         .change_subscription(&at, |subscription| {
             subscription_attributes::set(&mut subscription.attributes, &at.topic, name, value)

@@ -50,6 +50,8 @@ pub(crate) async fn tag(
 ) -> Result<Empty, wire::Fault> {
     let at = resource(&cx, input.resource_arn.as_ref())?;
     let new = checked(input.tags.unwrap_or_default())?;
+    let topic = engine.topic_for(&cx, &at, "TagResource").await;
+    topic.map_err(of_tags)?;
     let changed = engine
         .change_topic(&at, |topic| {
             for (key, value) in &new {
@@ -73,6 +75,8 @@ pub(crate) async fn untag(
 ) -> Result<Empty, wire::Fault> {
     let at = resource(&cx, input.resource_arn.as_ref())?;
     let keys = input.tag_keys.unwrap_or_default();
+    let topic = engine.topic_for(&cx, &at, "UntagResource").await;
+    topic.map_err(of_tags)?;
     let changed = engine
         .change_topic(&at, |topic| {
             topic.tags.retain(|(key, _)| !keys.contains(key));
@@ -89,7 +93,8 @@ pub(crate) async fn list(
     input: ResourceInput,
 ) -> Result<ListTagsForResourceResponse, wire::Fault> {
     let at = resource(&cx, input.resource_arn.as_ref())?;
-    let topic = engine.topic(&at).await.map_err(of_tags)?;
+    let topic = engine.topic_for(&cx, &at, "ListTagsForResource").await;
+    let topic = topic.map_err(of_tags)?;
     let tags = topic
         .tags
         .into_iter()

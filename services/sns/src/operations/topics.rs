@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use model::policy::Keys;
 use wire::Context;
 
 use super::{required, tags, topic_of};
@@ -61,6 +62,12 @@ pub(crate) async fn delete(
     input: TopicInput,
 ) -> Result<(), wire::Fault> {
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
+    match engine.find_topic(&at).await? {
+        Some(topic) => engine.admit(&cx, &at, &topic, "DeleteTopic", Keys::new())?,
+        // What a crash left of it goes now.
+        None if at.account != cx.account() => return Ok(()),
+        None => {}
+    }
     engine.remove_topic(&at).await?;
     Ok(())
 }
@@ -71,7 +78,7 @@ pub(crate) async fn attributes(
     input: TopicInput,
 ) -> Result<AttributesResponse, wire::Fault> {
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
-    let topic = engine.topic(&at).await?;
+    let topic = engine.topic_for(&cx, &at, "GetTopicAttributes").await?;
     let subscriptions = engine.subscriptions_of(&at).await?;
     let confirmed = subscriptions.iter().filter(|s| s.is_confirmed()).count();
     let counts = Counts {
@@ -91,6 +98,7 @@ pub(crate) async fn set_attribute(
     let at = topic_of(&cx, input.topic_arn.as_ref())?;
     let name = required("AttributeName", input.attribute_name.as_ref())?;
     let value = input.attribute_value.as_deref().unwrap_or_default();
+    engine.topic_for(&cx, &at, "SetTopicAttributes").await?;
     engine
         .change_topic(&at, |topic| {
             topic_attributes::set(topic, name, value, at.is_fifo())

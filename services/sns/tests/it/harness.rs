@@ -1,12 +1,13 @@
+use std::ops::Deref;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Request;
-use http_body_util::BodyExt;
 use model::ports::{NotPosted, Outbox, Posting, Unanswered, Web, WebAnswer, WebRequest};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use store::simulated::{self, Disk};
-use wire::{Access, CallInfo, Router};
+use store::{Key, Space, Store};
+use wire::testing::QueryClient;
+use wire::{Access, Router};
 
 /// Keeps what was posted.
 #[derive(Default)]
@@ -39,40 +40,25 @@ impl Web for Checked {
 
 /// SNS on a simulated disk.
 pub(crate) struct Sns {
-    router: Router,
+    client: QueryClient,
+    pub(crate) engine: Arc<sns::Engine>,
     outbox: Arc<Kept>,
-    _disk: Disk,
-}
-
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) xml: String,
-}
-
-impl Answer {
-    /// The text of the first element of this name.
-    pub(crate) fn text(&self, element: &str) -> String {
-        let (open, close) = (format!("<{element}>"), format!("</{element}>"));
-        let rest = self
-            .xml
-            .split(&open)
-            .nth(1)
-            .unwrap_or_else(|| panic!("{element} in {}", self.xml));
-        let text = rest.split(&close).next().unwrap();
-        text.replace("&quot;", "\"")
-            .replace("&apos;", "'")
-            .replace("&lt;", "<")
-            .replace("&gt;", ">")
-            .replace("&amp;", "&")
-    }
+    store: Store,
+    disk: Disk,
 }
 
 impl Sns {
     pub(crate) async fn new() -> Sns {
+        Sns::with_policies(false).await
+    }
+
+    /// One that asks for statements in policies as AWS does, or lets services in without.
+    pub(crate) async fn with_policies(needs_policies: bool) -> Sns {
         let (store, disk, _) = simulated::open(7);
         let outbox = Arc::new(Kept::default());
         let settings = sns::Settings {
             base: "http://127.0.0.1:4566".to_owned(),
+            needs_policies,
         };
         let engine = sns::open(
             &store,
@@ -83,76 +69,56 @@ impl Sns {
         )
         .await
         .unwrap();
-        let router = Router::new(Access::off()).with(sns::service(engine));
+        let router = Router::new(Access::off()).with(sns::service(engine.clone()));
         Sns {
-            router,
+            client: QueryClient::new(router, "sns", "2010-03-31"),
+            engine,
             outbox,
-            _disk: disk,
+            store,
+            disk,
         }
+    }
+
+    /// Moves the clock and lets the background work go on until it waits again.
+    pub(crate) async fn pass(&self, time: Duration) {
+        settle().await;
+        self.disk.control().advance(time);
+        settle().await;
+    }
+
+    /// Subscriptions on the disk, whatever their state.
+    pub(crate) async fn stored(&self) -> usize {
+        self.rows("subscription").await
+    }
+
+    /// Deduplication ids on the disk.
+    pub(crate) async fn remembered(&self) -> usize {
+        self.rows("published").await
+    }
+
+    async fn rows(&self, kind: &str) -> usize {
+        let prefix = Key::prefix(&[kind]);
+        let rows = self.store.records.scan(Space("sns"), &prefix, None, 1_000);
+        rows.await.unwrap().len()
     }
 
     /// What was posted since the last time.
     pub(crate) fn posted(&self) -> Vec<Posting> {
         std::mem::take(&mut *self.outbox.0.lock().unwrap())
     }
+}
 
-    pub(crate) async fn call(&self, action: &str, members: &[(&str, &str)]) -> Answer {
-        self.call_with(action, members, &[]).await
+impl Deref for Sns {
+    type Target = QueryClient;
+
+    fn deref(&self) -> &QueryClient {
+        &self.client
     }
+}
 
-    pub(crate) async fn call_with(
-        &self,
-        action: &str,
-        members: &[(&str, &str)],
-        headers: &[(&str, &str)],
-    ) -> Answer {
-        let mut form = format!("Action={action}&Version=2010-03-31");
-        for (name, value) in members {
-            form.push_str(&format!(
-                "&{name}={}",
-                utf8_percent_encode(value, NON_ALPHANUMERIC)
-            ));
-        }
-        let mut request =
-            Request::post("/").header("content-type", "application/x-www-form-urlencoded");
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        let request = request.body(form).unwrap();
-        let call = CallInfo {
-            request_id: "00000000-0000-4000-8000-000000000001".to_owned(),
-            now_unix_ms: 0,
-            loopback: true,
-        };
-        let response = self.router.handle(request, call).await;
-        let status = response.status().as_u16();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        Answer {
-            status,
-            xml: String::from_utf8(body.to_vec()).unwrap(),
-        }
-    }
-
-    /// A call that must succeed.
-    pub(crate) async fn ok(&self, action: &str, members: &[(&str, &str)]) -> Answer {
-        let answer = self.call(action, members).await;
-        assert_eq!(answer.status, 200, "{action}: {}", answer.xml);
-        answer
-    }
-
-    /// A call that must be refused with this status, code and message.
-    pub(crate) async fn refused(
-        &self,
-        action: &str,
-        members: &[(&str, &str)],
-        wanted: (u16, &str, &str),
-    ) {
-        let answer = self.call(action, members).await;
-        let got = (answer.status, answer.text("Code"), answer.text("Message"));
-        assert_eq!(
-            got,
-            (wanted.0, wanted.1.to_owned(), wanted.2.to_owned()),
-            "{action}"
-        );
+/// Lets every task go as far as it can.
+async fn settle() {
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
     }
 }

@@ -4,4 +4,6 @@
 
 mod fanout;
 mod harness;
+mod permits;
+mod sweep;
 mod topics;

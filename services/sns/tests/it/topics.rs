@@ -84,6 +84,14 @@ async fn endpoints_and_attributes_of_subscriptions_are_checked() {
         sns.refused("Subscribe", &members, (400, "InvalidParameter", wanted))
             .await;
     }
+    // Whether there is such a topic comes first.
+    let unknown = [
+        ("TopicArn", "arn:aws:sns:us-east-1:000000000000:none"),
+        ("Protocol", "sqs"),
+        ("Endpoint", "x"),
+    ];
+    let wanted = (404, "NotFound", "Topic does not exist");
+    sns.refused("Subscribe", &unknown, wanted).await;
     let mail = [
         ("TopicArn", arn.as_str()),
         ("Protocol", "email"),
