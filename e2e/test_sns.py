@@ -197,3 +197,68 @@ def test_topics_survive_a_crash(start_kiln):
     assert messages == {str(number) for number in range(20)}
     listed = kiln.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert [s["Endpoint"] for s in listed] == [arn]
+
+
+def test_other_accounts_come_in_by_the_policy(kiln, sns):
+    """SRC-4, SRC-18: AddPermission lets another account publish, RemovePermission ends it."""
+    topic = sns.create_topic(Name=unique("t"))["TopicArn"]
+    other = kiln.client("sns", key="111111111111")
+    with pytest.raises(ClientError) as refused:
+        other.publish(TopicArn=topic, Message="x")
+    code, status, text = code_of(refused.value)
+    assert (code, status) == ("AuthorizationError", 403)
+    assert text == (
+        f"User: arn:aws:iam::111111111111:root is not authorized to perform: SNS:Publish on resource: {topic} "
+        "because no resource-based policy allows the SNS:Publish action"
+    )
+    sns.add_permission(
+        TopicArn=topic, Label="l", AWSAccountId=["111111111111"], ActionName=["Publish"]
+    )
+    assert other.publish(TopicArn=topic, Message="x")["MessageId"]
+    with pytest.raises(ClientError):
+        other.delete_topic(TopicArn=topic)
+    sns.remove_permission(TopicArn=topic, Label="l")
+    with pytest.raises(ClientError):
+        other.publish(TopicArn=topic, Message="x")
+
+
+def test_a_queue_of_another_account_confirms_first(kiln, sns):
+    """SRC-4: the queue's owner finds the token in the queue."""
+    other = kiln.client("sqs", key="111111111111")
+    name = unique("q")
+    url = other.create_queue(QueueName=name)["QueueUrl"]
+    topic = sns.create_topic(Name=unique("t"))["TopicArn"]
+    arn = f"arn:aws:sqs:{REGION}:111111111111:{name}"
+    answer = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    assert answer["SubscriptionArn"] == "pending confirmation"
+
+    def next_body():
+        answer = other.receive_message(QueueUrl=url, WaitTimeSeconds=1)
+        return [json.loads(m["Body"]) for m in answer.get("Messages", [])]
+
+    [asked] = eventually(next_body)
+    assert asked["Type"] == "SubscriptionConfirmation"
+    kiln.client("sns", key="111111111111").confirm_subscription(
+        TopicArn=topic, Token=asked["Token"]
+    )
+    sns.publish(TopicArn=topic, Message="welcome")
+    received = []
+
+    def welcomed():
+        received.extend(body["Type"] for body in next_body())
+        return "Notification" in received
+
+    assert eventually(welcomed)
+
+
+def test_text_messages_and_mobile_push_answer_what_there_is(sns):
+    """API-4: attributes of text messages are kept; applications of mobile push are not found."""
+    sns.set_sms_attributes(attributes={"DefaultSMSType": "Transactional"})
+    kept = sns.get_sms_attributes(attributes=["DefaultSMSType"])["attributes"]
+    assert kept == {"DefaultSMSType": "Transactional"}
+    assert sns.check_if_phone_number_is_opted_out(phoneNumber="+15551234567")["isOptedOut"] is False
+    assert sns.list_platform_applications()["PlatformApplications"] == []
+    arn = f"arn:aws:sns:{REGION}:{ACCOUNT}:app/GCM/none"
+    with pytest.raises(ClientError) as missing:
+        sns.create_platform_endpoint(PlatformApplicationArn=arn, Token="t")
+    assert code_of(missing.value) == ("NotFound", 404, "PlatformApplication does not exist")

@@ -18,6 +18,9 @@ fn silent(action: &str) -> String {
 
 const DENIED: &str = "with an explicit deny in a resource-based policy";
 
+/// An operation, the action that the policy must allow, and its members.
+type Call<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>);
+
 async fn topic(sns: &Sns) -> String {
     sns.ok("CreateTopic", &[("Name", "t")])
         .await
@@ -31,7 +34,7 @@ async fn other_accounts_need_a_statement_for_each_action() {
     let other = sns.of_account(OTHER);
     let named = ("TopicArn", arn.as_str());
     let queue = format!("arn:aws:sqs:us-east-1:{OTHER}:q");
-    let calls: [(&str, &str, Vec<(&str, &str)>); 8] = [
+    let calls: [Call<'_>; 8] = [
         ("Publish", "Publish", vec![named, ("Message", "m")]),
         (
             "PublishBatch",
