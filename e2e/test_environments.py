@@ -77,7 +77,7 @@ def test_a_warm_environment_is_used_again(deploy):
 
 
 def test_parallel_calls_get_environments_of_their_own(deploy):
-    """One environment serves one invocation at a time."""
+    """CON-2: one environment serves one invocation at a time; N calls make N environments."""
     function = deploy({"index.py": WHO})
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda _: function({"seconds": 1.5}).value, range(4)))

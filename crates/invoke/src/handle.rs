@@ -19,6 +19,7 @@ use crate::admission::Admission;
 use crate::credentials::SessionKeys;
 use crate::freezer::{Freezer, Watched};
 use crate::launch::Catalog;
+use crate::left::HostBytes;
 use crate::pool::{Live, Pool, PoolStatus, Purpose, Returned, Seats};
 use crate::prepare::Preparer;
 use crate::provisioned::{ProvisionedStatus, Provisioner, Shelves};
@@ -181,6 +182,7 @@ impl Invoke {
             templates: config.templates,
             endpoint_inside: config.endpoint_inside.clone(),
             snapshots: Snapshots::default(),
+            left: HostBytes::default(),
         };
         let invoke = Invoke(Arc::new(Inner {
             functions: parts.functions,
@@ -379,7 +381,7 @@ impl Inner {
                 pool.close()
             };
             retired.into_iter().for_each(|live| self.starter.stop(live));
-            if pool.live() == 0 {
+            if pool.live() == 0 && pool.lefts.is_empty() {
                 self.forget(pool);
             }
         }

@@ -26,6 +26,7 @@ mod gates;
 mod handle;
 mod journal;
 mod launch;
+mod left;
 mod lineage;
 mod output;
 mod pace;

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::admission::Gate;
 use crate::credentials::KeyGuard;
+use crate::left::Lefts;
 use crate::output::EnvironmentLog;
 use crate::report::Restore;
 
@@ -79,6 +80,8 @@ pub(crate) struct Pool {
     host: Seats,
     state: Mutex<State>,
     freed: Notify,
+    /// Of those that failed.
+    pub(crate) lefts: Lefts,
     /// Environments above it are not taken back.
     keep_max: AtomicUsize,
     /// Whether whoever freezes environments looks at this pool.
@@ -125,6 +128,7 @@ impl Pool {
             host,
             state: Mutex::default(),
             freed: Notify::new(),
+            lefts: Lefts::default(),
             keep_max: AtomicUsize::new(usize::MAX),
             is_watched: AtomicBool::new(false),
         }
@@ -204,11 +208,13 @@ impl Pool {
     pub(crate) fn close(&self) -> Vec<Live> {
         let mut state = self.lock();
         state.closed = true;
+        self.lefts.clear();
         std::mem::take(&mut state.idle)
     }
 
     /// Gives the environments that have been idle for longer than `keep` or were born before `oldest`.
     pub(crate) fn retire_idle(&self, now: Time, keep: Duration, oldest: Time) -> Vec<Live> {
+        self.lefts.retire(now, keep);
         let mut state = self.lock();
         let is_over = |live: &Live| now.since(live.idle_since) > keep || live.born < oldest;
         // Mostly none: then nothing is moved.

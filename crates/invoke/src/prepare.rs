@@ -85,7 +85,7 @@ impl Invoke {
     async fn try_init(&self, version: &Arc<Deployed>) -> Result<bool, Failure> {
         let starter = &self.0.starter;
         let pool = self.0.new_pool(version, Purpose::OnDemand);
-        let planned = starter.plan(version, pool.purpose).await;
+        let planned = starter.plan(version, pool.purpose, None).await;
         let planned = planned.map_err(|e| unplanned(&e))?;
         let tell = |report: InitReport| {
             let lines = lines(version, &version.function, pool.purpose);

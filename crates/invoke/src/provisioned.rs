@@ -319,7 +319,8 @@ impl Start {
 /// Boots and initialises one environment of `pool`.
 async fn make(inner: &Inner, pool: &Arc<Pool>, seat: Seat) -> Result<Live, StartFailure> {
     let deployed = &pool.deployed;
-    let planned = inner.starter.plan(deployed, pool.purpose).await?;
+    let left = pool.lefts.take(inner.tasks.clock()).await;
+    let planned = inner.starter.plan(deployed, pool.purpose, left).await?;
     let lines = lines(deployed, &deployed.function, pool.purpose);
     let log = planned.log.clone();
     let say = |event: Event<'_>| log.say(inner.tasks.clock().now(), &lines, &event);

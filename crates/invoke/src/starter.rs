@@ -7,15 +7,16 @@ use functions::{Deployed, LogFormat};
 use model::ports::{LogSink, LogStreamRef};
 use model::{Exit, RuntimeFamily};
 use sandbox::{
-    Credentials, Environment, EnvironmentSpec, Extensions, Function, Mount, Network, Sandbox,
-    Snapshot, StartError, StopReason,
+    Credentials, Environment, EnvironmentSpec, Extensions, Function, Leaves, LeftTmp, Mount,
+    Network, Sandbox, Snapshot, StartError, StopReason,
 };
 use tasks::Tasks;
 
 use crate::credentials::{KeyGuard, SessionKeys};
 use crate::launch::{self, Catalog, MissingRuntime};
+use crate::left::HostBytes;
 use crate::output::EnvironmentLog;
-use crate::pool::{Live, Purpose, Seat};
+use crate::pool::{Live, Pool, Purpose, Seat};
 use crate::report::{Level, Restore};
 use crate::snapshots::{Found, Place, Snapshots};
 
@@ -42,6 +43,7 @@ pub(crate) struct Starter {
     /// Kiln's own endpoint as seen from inside an environment; becomes `AWS_ENDPOINT_URL`.
     pub(crate) endpoint_inside: Option<String>,
     pub(crate) snapshots: Snapshots,
+    pub(crate) left: HostBytes,
 }
 
 /// Why there is no environment.
@@ -67,11 +69,12 @@ pub(crate) struct Planned {
 }
 
 impl Starter {
-    /// Chooses the runtime and fills in what the environment sees.
+    /// Chooses the runtime and fills in what the environment sees. `left`: of the one whose place it takes.
     pub(crate) async fn plan(
         &self,
         deployed: &Arc<Deployed>,
         purpose: Purpose,
+        left: Option<Arc<LeftTmp>>,
     ) -> Result<Planned, StartFailure> {
         let config = &deployed.config;
         let runtime = config
@@ -162,6 +165,8 @@ impl Starter {
             waiting: early,
             template,
             snapshot: None,
+            left,
+            leaves: Leaves::default(),
             credentials: place.as_ref().map(|place| self.credentials(place, &keys)),
             extensions: Extensions {
                 external: deployed.layers.extensions().to_vec(),
@@ -257,6 +262,11 @@ impl Starter {
         let spec = EnvironmentSpec {
             init_limit,
             id,
+            left: planned
+                .spec
+                .leaves
+                .take()
+                .or_else(|| planned.spec.left.clone()),
             ..planned.spec.clone()
         };
         let environment = match self.sandbox.start(spec).await {
@@ -300,18 +310,41 @@ impl Starter {
         self.tasks.spawn("environment stop", self.stop_now(live));
     }
 
+    /// Stops an environment that failed; the next one of its pool finds its `/tmp`.
+    pub(crate) fn stop_failed(&self, live: Live, pool: &Pool) {
+        // What is restored begins as its snapshot did.
+        if pool.deployed.is_snap_start() {
+            return self.stop(live);
+        }
+        let tell = pool.lefts.add(self.tasks.clock().now());
+        let (environment, log, reason) = self.leave(live);
+        let host = self.left.clone();
+        self.tasks.spawn("environment reset", async move {
+            let left = environment.stop_leaving(reason).await;
+            if let Some(kept) = left.and_then(|left| host.keep(left)) {
+                // The pool may have gone meanwhile.
+                let _ = tell.send(kept);
+            }
+            log.flush(); // what it printed after its last answer
+        });
+    }
+
     /// Its keys end at once.
-    pub(crate) fn stop_now(&self, mut live: Live) -> impl Future<Output = ()> + Send + use<> {
+    pub(crate) fn stop_now(&self, live: Live) -> impl Future<Output = ()> + Send + use<> {
+        let (environment, log, reason) = self.leave(live);
+        async move {
+            environment.stop_for(reason).await;
+            log.flush(); // what it printed after its last answer
+        }
+    }
+
+    fn leave(&self, mut live: Live) -> (Box<dyn Environment>, Arc<EnvironmentLog>, StopReason) {
         live.keys.revoke();
         // Its extensions have a last word.
         live.environment.thaw();
         // Its room is free at once: whoever needs it does not wait for the end.
         drop(live.seat);
-        let (environment, log, reason) = (live.environment, live.log, live.reason);
-        async move {
-            environment.stop_for(reason).await;
-            log.flush(); // what it printed after its last answer
-        }
+        (live.environment, live.log, live.reason)
     }
 
     /// `YYYY/MM/DD/[version]<32 hex>`; with a log group of the user's, the function's name goes

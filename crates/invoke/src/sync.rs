@@ -202,7 +202,7 @@ impl Inner {
     fn spill(&self, admitted: Admitted) -> Result<Admitted, Refused> {
         let Admitted { pool, share, on } = admitted;
         if let On::Provisioned(dead) = on {
-            self.starter.stop(dead);
+            self.starter.stop_failed(dead, &pool);
         }
         let pool = self.pool(&pool.deployed);
         let permit = pool.gate.admit(share, self.uptime()).map_err(throttled)?;

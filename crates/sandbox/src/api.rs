@@ -8,6 +8,7 @@ use model::{Call, Ending, EphemeralStorage, Exit, FunctionError, Memory};
 use runtime_api::{Credentials, Extension, ResponseWriter};
 
 use crate::extensions::{Extensions, StopReason};
+use crate::left::{Leaves, LeftTmp};
 
 /// Makes environments.
 #[async_trait]
@@ -54,6 +55,11 @@ pub trait Snapshot: Send + Sync {
 
     /// The init phase that it is the end of.
     fn init(&self) -> InitReport;
+
+    /// What its `/tmp` holds.
+    fn tmp_bytes(&self) -> u64 {
+        0
+    }
 }
 
 /// What came of [`Sandbox::snapshot`].
@@ -118,6 +124,13 @@ pub trait Environment: Send {
     async fn stop_for(self: Box<Self>, reason: StopReason) {
         let _ = reason;
         self.stop().await;
+    }
+
+    /// The same after a failure; gives what `/tmp` held, for the next environment of the function, if
+    /// the backend can.
+    async fn stop_leaving(self: Box<Self>, reason: StopReason) -> Option<LeftTmp> {
+        self.stop_for(reason).await;
+        None
     }
 
     /// Kills every process of the environment at once and gives everything back that it held.
@@ -191,6 +204,10 @@ pub struct EnvironmentSpec {
     pub template: Option<Arc<Waiting>>,
     /// The start is a fork of this one, which must have been made of an equal spec.
     pub snapshot: Option<Arc<dyn Snapshot>>,
+    /// What `/tmp` holds from the beginning. If it cannot be had there `/tmp` is empty.
+    pub left: Option<Arc<LeftTmp>>,
+    /// Takes what it holds if the init phase fails.
+    pub leaves: Leaves,
     /// What the Runtime API gives on request; the backend then adds
     /// `AWS_CONTAINER_CREDENTIALS_FULL_URI` and `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
     pub credentials: Option<Arc<Credentials>>,

@@ -19,6 +19,7 @@ pub mod doctor;
 mod extensions;
 pub mod fake;
 pub mod helper;
+mod left;
 mod meter;
 pub mod ns;
 mod output;
@@ -36,3 +37,4 @@ pub use api::{
     Mount, Network, Origin, Output, OutputLine, Sandbox, Snapshot, StartError, Taken, Waiting,
 };
 pub use extensions::{EXTENSIONS_DIR, Extensions, StopReason, extension_line};
+pub use left::{LEFT_BYTES_MAX, Leaves, LeftTmp};

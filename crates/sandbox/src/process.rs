@@ -98,7 +98,7 @@ impl Sandbox for Process {
         if !spec.extensions.external.is_empty() {
             return Err(backend("the process backend starts no external extensions"));
         }
-        let limit = spec.init_limit;
+        let (limit, leaves) = (spec.init_limit, spec.leaves.clone());
         let (host, life) = Deliveries::begin(Arc::new(Local), &self.tasks);
         let facts = facts(&spec, Some(host));
         let mut body = self
@@ -117,8 +117,8 @@ impl Sandbox for Process {
             origin: Origin::New,
         };
         let body = Box::new(body);
-        let running =
-            Running::begin(body, handle, streams, clock, (started, init), ("", limit)).await?;
+        let (begin, limit) = ((started, init), ("", limit));
+        let running = Running::begin(body, handle, streams, clock, begin, limit, &leaves).await?;
         Ok(Box::new(running))
     }
 

@@ -1,5 +1,6 @@
 //! An environment whose processes run: what all backends with real processes share.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +11,7 @@ use tasks::{Clock, Mono};
 
 use crate::debugger::{Debugger, run_out};
 use crate::extensions::{StopReason, fallen};
+use crate::left::{Leaves, LeftTmp};
 use crate::output::Streams;
 use crate::{Answer, Environment, InitReport, StartError};
 
@@ -81,6 +83,11 @@ pub(crate) trait Body: Send {
     /// Peak memory of all processes so far.
     fn memory_max_mib(&mut self) -> Option<u32>;
 
+    /// The mount of `/tmp`, which outlives the environment.
+    fn tmp(&self) -> Option<OwnedFd> {
+        None
+    }
+
     /// Kills all processes, waits for their end and gives everything back.
     /// Harmless if repeated.
     async fn end(&mut self);
@@ -123,6 +130,7 @@ impl Running {
         clock: Clock,
         (since, init): (Mono, InitReport),
         (path, limit): (&str, Duration),
+        leaves: &Leaves,
     ) -> Result<Running, StartError> {
         let mut running = Running {
             body,
@@ -170,7 +178,11 @@ impl Running {
             Begin::NotLaunched(error) => (error, StopReason::Failure),
         };
         running.end_init();
+        let tmp = running.body.tmp();
         running.wind_up(reason).await;
+        if let Some(tmp) = tmp {
+            leaves.put(LeftTmp::new(tmp));
+        }
         running.streams.drain();
         Err(failure)
     }
@@ -309,6 +321,14 @@ impl Environment for Running {
     async fn stop_for(mut self: Box<Self>, reason: StopReason) {
         self.wind_up(reason).await;
         self.streams.drain();
+    }
+
+    async fn stop_leaving(mut self: Box<Self>, reason: StopReason) -> Option<LeftTmp> {
+        let tmp = self.body.tmp();
+        // Only when every process has ended nothing changes any more.
+        self.wind_up(reason).await;
+        self.streams.drain();
+        tmp.map(LeftTmp::new)
     }
 
     async fn lost(&mut self) -> Exit {

@@ -66,10 +66,11 @@ impl Run<'_> {
             return Err(throttled(self.share.rate_throttle()));
         }
         let seat = self.pool.seat();
+        let left = self.pool.lefts.take(self.inner.tasks.clock()).await;
         let planned = self
             .inner
             .starter
-            .plan(&self.pool.deployed, self.pool.purpose)
+            .plan(&self.pool.deployed, self.pool.purpose, left)
             .await
             .map_err(refused)?;
         let (planned, seat) = match self.restore(planned, seat).await? {

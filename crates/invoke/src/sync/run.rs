@@ -56,7 +56,7 @@ impl Run<'_> {
 
     pub(super) fn discard_for(&self, mut live: Live, reason: StopReason) {
         live.reason = reason;
-        self.inner.starter.stop(live);
+        self.inner.starter.stop_failed(live, self.pool);
     }
 
     pub(super) fn outcome(

@@ -266,6 +266,8 @@ async fn serve(dir: &str, pooled: bool) -> io::Result<()> {
             waiting: None,
             template: None,
             snapshot: None,
+            left: None,
+            leaves: sandbox::Leaves::default(),
             credentials: None,
             extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),

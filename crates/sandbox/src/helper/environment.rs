@@ -20,7 +20,7 @@ use rustix::process::{
 
 use super::beside::Beside;
 use super::cgroup::SELF;
-use super::confine;
+use super::confine::{self, FUNCTION_GID, FUNCTION_UID};
 use super::copy;
 use super::interpreters::Offer;
 use super::keeper::{self, Keeper};
@@ -32,6 +32,7 @@ use super::runtime::{Runtime, Started};
 use super::seccomp::Filter;
 use super::template::HOST_NAME;
 use crate::channel;
+use crate::left;
 use crate::sys;
 
 /// What an environment is for.
@@ -134,7 +135,7 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
     let mut pid = runtime.pid;
     let mut beside = None;
     let is_handed = loop {
-        let (told, text, offer) = furnished(plan, &root, pid)?;
+        let (told, text, brought, offer) = furnished(plan, &root, pid)?;
         match told {
             ToInit::Run {
                 tmp_bytes,
@@ -142,6 +143,7 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                 program,
             } => {
                 root.resize_tmp(tmp_bytes)?;
+                bring(plan, &root, brought);
                 root::stand()?;
                 // If there is no fork the program is started.
                 if let Some((offer, data_bytes_max)) = &offer {
@@ -188,6 +190,7 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
             }
             ToInit::HandOver { tmp_bytes, env } => {
                 root.resize_tmp(tmp_bytes)?;
+                bring(plan, &root, brought);
                 root::stand()?;
                 runtime.hand_over(&env).at("hand over the variables")?;
                 break true;
@@ -317,16 +320,31 @@ fn furnished(plan: &Plan<'_>, root: &Root, runtime: i32) -> Result<Told, FromIni
         }
         Furniture::Failed { step, errno } => return Err(FromInit::Failed { step, errno }),
     };
-    let (text, _) = channel::receive_bytes(&plan.server)
+    let (text, mut brought) = channel::receive_bytes(&plan.server)
         .map_err(malformed)
         .at("hear the server")?;
     let told = serde_json::from_slice(&text)
         .map_err(|_| io::Error::from(Errno::PROTO))
         .at("understand the server")?;
-    Ok((told, text, offer))
+    Ok((told, text, brought.pop(), offer))
 }
 
-type Told = (ToInit, Vec<u8>, Option<(Offer, Option<u64>)>);
+type Told = (
+    ToInit,
+    Vec<u8>,
+    Option<OwnedFd>,
+    Option<(Offer, Option<u64>)>,
+);
+
+/// Puts what was brought into the empty `/tmp`, before anything of the function is there.
+fn bring(plan: &Plan<'_>, root: &Root, brought: Option<OwnedFd>) {
+    let Some(pipe) = brought else { return };
+    let owner = (FUNCTION_UID, FUNCTION_GID);
+    if let Err(error) = left::unpack(File::from(pipe), &root.tmp, owner) {
+        let errno = error.raw_os_error().unwrap_or(0);
+        tell(plan, &FromInit::TmpNotKept { errno }, &[]);
+    }
+}
 
 /// Returns when the helper has something to say; `Err` if the runtime ended before.
 fn await_helper(plan: &Plan<'_>, runtime: i32) -> Result<(), FromInit> {

@@ -470,7 +470,7 @@ impl Helper {
         let trees = self.template.own_trees(&order.mounts, users)?;
         let cgroups = &self.run.info;
         cgroups
-            .limit_memory(&order.id, order.memory_bytes)
+            .limit_memory(&order.id, order.memory_bytes + order.tmp_room_bytes)
             .at("limit the memory")?;
         let (inside, trees) = trees.into_iter().map(Tree::into_parts).unzip();
         let word = Furniture::Mounts {

@@ -59,6 +59,8 @@ pub(crate) struct Furnish {
     /// Directory of the host, path inside.
     pub(crate) mounts: Vec<(PathBuf, PathBuf)>,
     pub(crate) memory_bytes: u64,
+    /// As much more, for what `/tmp` holds from the beginning.
+    pub(crate) tmp_room_bytes: u64,
     /// Or it only waits for one, whose limit may be another.
     pub(crate) is_function: bool,
     /// An interpreter that the function may be forked from.
@@ -104,7 +106,8 @@ pub(crate) struct Offered {
     pub(crate) has_cgroup: bool,
 }
 
-/// Server to the first process: what becomes of the sandbox now. Each goes with a [`Furnish`].
+/// Server to the first process: what becomes of the sandbox now. Each goes with a [`Furnish`]; one that
+/// makes it a function may come with a pipe that brings what `/tmp` holds from the beginning.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) enum ToInit {
     /// Becomes the function by starting its program.
@@ -229,6 +232,8 @@ pub(crate) enum FromInit {
     Started,
     /// An interpreter was not forked, and why; the program is started instead.
     NotForked { step: String, errno: i32 },
+    /// `/tmp` is empty, and why it does not hold what was brought.
+    TmpNotKept { errno: i32 },
     /// The runtime is initialised and kept, or why it cannot be forked.
     Kept { problem: Option<String> },
     /// Making the environment failed at this step.

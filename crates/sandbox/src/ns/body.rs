@@ -89,8 +89,16 @@ impl Body {
     }
 
     /// Waits for the first process to tell how far it came.
-    pub(super) async fn word(&mut self) -> Result<(FromInit, Vec<OwnedFd>), ChannelError> {
+    pub(super) async fn word(&self) -> Result<(FromInit, Vec<OwnedFd>), ChannelError> {
         hear(&self.socket).await
+    }
+
+    pub(super) fn tasks(&self) -> &Tasks {
+        &self.tasks
+    }
+
+    pub(super) fn tmp_bytes(&self) -> u64 {
+        self.meter.tmp_bytes()
     }
 
     pub(super) fn socket(&self) -> &OwnedFd {
@@ -110,6 +118,11 @@ impl Body {
 
     pub(super) fn is_below(&mut self, snapshot: Arc<dyn Snapshot>) {
         self.below = Some(snapshot);
+    }
+
+    /// The limit of its memory was set so much higher, for what `/tmp` holds from the beginning.
+    pub(super) fn has_tmp_room(&self, bytes: u64) {
+        self.meter.has_tmp_room(bytes);
     }
 
     pub(super) fn limit_to(&mut self, memory: Memory) {
@@ -133,6 +146,15 @@ impl Body {
         let _ = pidfd_send_signal(self.pidfd.as_fd(), Signal::KILL);
     }
 
+    /// The kernel kills also for memory.
+    pub(super) fn why(&self, exit: Exit) -> Exit {
+        let killed = matches!(exit, Exit::Signal(9) | Exit::Extension(_, Death::Signal(9)));
+        match killed && self.meter.out_of_memory() {
+            true => Exit::OutOfMemory,
+            false => exit,
+        }
+    }
+
     /// Kills everything and waits until it is gone.
     pub(super) async fn finish(&mut self) {
         if !self.is_gone {
@@ -148,7 +170,7 @@ impl Body {
 
     /// Does what the kernel does not: kills an environment without cgroup that uses more than it
     /// may; leaves what `/tmp` holds out of the limit of one with a cgroup.
-    async fn watch(&self) -> Exit {
+    pub(super) async fn watch(&self) -> Exit {
         let every = match (self.is_busy, self.meter.is_limited_by_kernel()) {
             (true, _) => WATCH_EVERY,
             (false, false) => WATCH_IDLE_EVERY,
@@ -193,12 +215,7 @@ impl running::Body for Body {
                 Exit::Extension(Fault::Crash, death)
             }
         };
-        let killed = matches!(exit, Exit::Signal(9) | Exit::Extension(_, Death::Signal(9)));
-        let exit = if killed && self.meter.out_of_memory() {
-            Exit::OutOfMemory
-        } else {
-            exit
-        };
+        let exit = self.why(exit);
         self.exit = Some(exit);
         exit
     }
@@ -298,6 +315,10 @@ impl running::Body for Body {
         let peak = self.meter.peak_mib()?;
         let limit = self.memory.map_or(u32::MAX, Memory::mib);
         Some(peak.min(limit))
+    }
+
+    fn tmp(&self) -> Option<OwnedFd> {
+        self.meter.tmp()
     }
 
     async fn end(&mut self) {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use model::Memory;
 
 use crate::helper::{CPU_PERIOD_US, Cgroups};
+use crate::left::used_bytes;
 use crate::meter::{mapped_bytes_below, peak_rss_mib, rss_mib_below, text_of};
 
 /// The kernel grants no less in one period.
@@ -31,7 +32,7 @@ pub(super) struct Meter {
 }
 
 /// The limit follows `/tmp` in steps of this size.
-const TMP_STEP_BYTES: u64 = 1 << 20;
+pub(super) const TMP_STEP_BYTES: u64 = 1 << 20;
 
 impl Meter {
     pub(super) fn open(cgroups: &Cgroups, id: &str, pid: u32) -> Meter {
@@ -64,10 +65,17 @@ impl Meter {
         self.tmp = tmp;
     }
 
-    fn tmp_bytes(&self) -> u64 {
-        let Some(tmp) = &self.tmp else { return 0 };
-        let blocks = rustix::fs::fstatvfs(tmp);
-        blocks.map_or(0, |b| b.f_blocks.saturating_sub(b.f_bfree) * b.f_frsize)
+    pub(super) fn tmp(&self) -> Option<OwnedFd> {
+        self.tmp.as_ref()?.try_clone().ok()
+    }
+
+    pub(super) fn tmp_bytes(&self) -> u64 {
+        self.tmp.as_ref().map_or(0, used_bytes)
+    }
+
+    /// The limit was set so much higher before anything ran.
+    pub(super) fn has_tmp_room(&self, bytes: u64) {
+        self.tmp_room.store(bytes, Ordering::Relaxed);
     }
 
     /// The kernel counts the pages of `/tmp` as memory; in Lambda it is a disk. So the limit is

@@ -198,7 +198,7 @@ impl Namespaces {
         match wait {
             None => asked.made(&self.hello().cgroups, &self.tasks).await,
             Some(order) => {
-                asked.order(order).await?;
+                asked.order(order, &self.tasks).await?;
                 let prepared = asked.made(&self.hello().cgroups, &self.tasks).await?;
                 prepared.waits(order).await
             }
@@ -237,7 +237,7 @@ impl Namespaces {
         reach: Reach,
     ) -> Result<Made, Failed> {
         let asked = Asked::of(link, id, reach).await?;
-        asked.order(order).await?;
+        asked.order(order, &self.tasks).await?;
         let prepared = asked.made(&self.hello().cgroups, &self.tasks).await?;
         prepared.runs(order, Origin::New).await
     }
@@ -306,7 +306,9 @@ impl Namespaces {
         let body = Box::new(made.body);
         let path = spec.argv.first().map_or("", String::as_str);
         let limit = (path, spec.init_limit);
-        let running = Running::begin(body, handle, streams, clock, (started, init), limit).await?;
+        let begin = (started, init);
+        let leaves = &spec.leaves;
+        let running = Running::begin(body, handle, streams, clock, begin, limit, leaves).await?;
         drop(starting);
         Ok(Box::new(running))
     }

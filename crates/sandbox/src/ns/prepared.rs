@@ -1,12 +1,14 @@
 //! A sandbox from the request for it to the function that it becomes, seen from the server.
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::Exit;
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::Signal;
 use tasks::Tasks;
 use tokio::sync::oneshot;
@@ -14,12 +16,14 @@ use tokio::sync::oneshot;
 use super::backend;
 use super::body::Body;
 use super::link::{Answer, Link};
+use super::meter::TMP_STEP_BYTES;
 use crate::channel::{self, ChannelError};
 use crate::extensions::{credential_variables, launch_error, variables as extension_variables};
 use crate::helper::{
     Cgroups, FRAMED_FD, FromInit, Furnish, Keep, LINK_LOCAL, Like, Neighbours, Program,
     RUNTIME_API_PORT, Reach, SNAPSHOT_FD, ToInit, WAIT_FD,
 };
+use crate::left::LeftTmp;
 use crate::output::pipe;
 use crate::{EnvironmentSpec, Mount, Origin, StartError, Waiting};
 
@@ -69,6 +73,9 @@ pub(super) struct Order {
     memory_bytes: u64,
     is_function: bool,
     template: Option<Box<Keep>>,
+    left: Option<Arc<LeftTmp>>,
+    /// How much of `/tmp` is in use from the beginning.
+    tmp_room_bytes: u64,
     text: Vec<u8>,
     /// The program, for the message if it cannot be started.
     path: String,
@@ -91,6 +98,8 @@ impl Order {
             memory_bytes: spec.memory.bytes(),
             is_function: true,
             template: template.map(|template| Box::new(keep(template))),
+            left: spec.left.clone(),
+            tmp_room_bytes: room_of(spec),
             text: encode(&run)?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         })
@@ -122,6 +131,8 @@ impl Order {
             memory_bytes: spec.memory.bytes(),
             is_function: true,
             template: None,
+            left: None,
+            tmp_room_bytes: room_of(spec),
             text: encode(word)?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         })
@@ -141,6 +152,8 @@ impl Order {
             memory_bytes: WAITING_BYTES_MAX,
             is_function: false,
             template: waiting.is_fork.then(|| Box::new(keep(waiting))),
+            left: None,
+            tmp_room_bytes: 0,
             text: encode(&word)?,
             path: waiting.argv.first().cloned().unwrap_or_default(),
         })
@@ -168,10 +181,18 @@ impl Order {
             memory_bytes: spec.memory.bytes(),
             is_function: true,
             template: None,
+            left: spec.left.clone(),
+            tmp_room_bytes: room_of(spec),
             text: encode(&ToInit::HandOver { tmp_bytes, env })?,
             path: spec.argv.first().cloned().unwrap_or_default(),
         }))
     }
+}
+
+fn room_of(spec: &EnvironmentSpec) -> u64 {
+    let left = spec.left.as_ref().map_or(0, |left| left.bytes());
+    let kept = spec.snapshot.as_ref().map_or(0, |kept| kept.tmp_bytes());
+    (left + kept).next_multiple_of(TMP_STEP_BYTES)
 }
 
 fn encode(word: &ToInit) -> Result<Vec<u8>, StartError> {
@@ -306,8 +327,8 @@ impl Asked {
     }
 
     /// May be called before it is made: the order waits for it.
-    pub(super) async fn order(&self, order: &Order) -> Result<(), Failed> {
-        give(&self.ends, &self.socket, order).await
+    pub(super) async fn order(&self, order: &Order, tasks: &Tasks) -> Result<(), Failed> {
+        give(&self.ends, &self.socket, order, tasks).await
     }
 
     /// Waits until it is made.
@@ -333,21 +354,41 @@ impl Asked {
     }
 }
 
-async fn give(ends: &Ends, socket: &OwnedFd, order: &Order) -> Result<(), Failed> {
+async fn give(ends: &Ends, socket: &OwnedFd, order: &Order, tasks: &Tasks) -> Result<(), Failed> {
     let furnish = Furnish {
         id: ends.id.clone(),
         mounts: order.mounts.clone(),
         memory_bytes: order.memory_bytes,
+        tmp_room_bytes: order.tmp_room_bytes,
         is_function: order.is_function,
         template: order.template.clone(),
     };
     // The first process reads this after what the helper brings; its socket is empty before.
-    match channel::send_bytes(socket, &order.text, &[]) {
+    let brought = order.left.as_ref().map(|left| carry(left, tasks));
+    let brought = brought.transpose().map_err(backend)?;
+    let brought: Vec<BorrowedFd<'_>> = brought.iter().map(AsFd::as_fd).collect();
+    match channel::send_bytes(socket, &order.text, &brought) {
         // If it could not be made the helper says why.
         Ok(()) | Err(ChannelError::Closed) => {}
         Err(error) => return Err(backend(error).into()),
     }
     ends.link.furnish(furnish).await.map_err(Failed::of_helper)
+}
+
+/// Reads what is left while the first process writes it.
+fn carry(left: &Arc<LeftTmp>, tasks: &Tasks) -> std::io::Result<OwnedFd> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (left, workers) = (left.clone(), tasks.clone());
+    let pack = move || {
+        if let Err(error) = left.pack(File::from(write)) {
+            tracing::debug!(%error, "what was left in /tmp stays behind");
+        }
+    };
+    tasks.spawn("what is left in /tmp", async move {
+        // It says itself what goes wrong.
+        let _ = workers.blocking(pack).await;
+    });
+    Ok(read)
 }
 
 fn unexpected(word: &FromInit) -> Failed {
@@ -380,6 +421,10 @@ pub(super) async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<O
         Ok((FromInit::Exited { .. }, _)) | Err(ChannelError::Closed) => Failed::Killed,
         Ok((FromInit::NotForked { step, errno }, _)) => {
             tracing::debug!(step, reason = text(errno), "an interpreter was not forked");
+            return Box::pin(word(body, path)).await;
+        }
+        Ok((FromInit::TmpNotKept { errno }, _)) => {
+            tracing::info!(reason = text(errno), "what was left in /tmp did not fit");
             return Box::pin(word(body, path)).await;
         }
         Ok(other) => return Ok(other),
@@ -418,7 +463,8 @@ impl Prepared {
 
     /// Makes it the function of the order.
     pub(super) async fn becomes(self, order: &Order, origin: Origin) -> Result<Made, Failed> {
-        give(&self.ends, self.body.socket(), order).await?;
+        let tasks = self.body.tasks().clone();
+        give(&self.ends, self.body.socket(), order, &tasks).await?;
         self.runs(order, origin).await
     }
 
@@ -432,6 +478,8 @@ impl Prepared {
 
     /// Waits until the function's runtime runs.
     pub(super) async fn runs(mut self, order: &Order, origin: Origin) -> Result<Made, Failed> {
+        // What is read of `/tmp` from now on is what of it is in use.
+        self.body.has_tmp_room(order.tmp_room_bytes);
         match word(&mut self.body, &order.path).await? {
             (FromInit::Started | FromInit::Beside, beside) => Ok(Made {
                 beside,

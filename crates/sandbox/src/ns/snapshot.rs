@@ -42,6 +42,11 @@ impl Snapshot for Kept {
     fn init(&self) -> InitReport {
         self.init
     }
+
+    fn tmp_bytes(&self) -> u64 {
+        let body = self.body.lock().unwrap_or_else(PoisonError::into_inner);
+        body.tmp_bytes()
+    }
 }
 
 /// How an init phase ended that was to end in a snapshot.
@@ -67,13 +72,7 @@ impl Namespaces {
         let streams = Streams::new(text, framed, spec.output.clone(), clock.clone());
         let mut streams = streams.map_err(backend)?;
         let mut body = made.body;
-        let end = init(
-            &mut body,
-            &mut session,
-            &mut streams,
-            (&clock, spec.init_limit),
-        )
-        .await;
+        let end = init(&body, &mut session, &mut streams, (&clock, spec.init_limit)).await;
         streams.drain();
         let init = InitReport {
             duration: clock.monotonic().since(started),
@@ -142,7 +141,7 @@ impl Namespaces {
 
 /// Waits for the end of the init phase.
 async fn init(
-    body: &mut Body,
+    body: &Body,
     session: &mut SessionHandle,
     streams: &mut Streams,
     (clock, limit): (&Clock, Duration),
@@ -153,10 +152,13 @@ async fn init(
         end = session.init_end() => return said(end),
         word = body.word() => match word {
             Ok((FromInit::Kept { problem }, _)) => return End::Kept(problem),
-            Ok((FromInit::Exited { code, signal }, _)) => code.map_or(Exit::Signal(signal), Exit::Code),
-            Ok(_) | Err(ChannelError::Closed) => Exit::Signal(9),
+            Ok((FromInit::Exited { code, signal }, _)) => {
+                body.why(code.map_or(Exit::Signal(signal), Exit::Code))
+            }
+            Ok(_) | Err(ChannelError::Closed) => body.why(Exit::Signal(9)),
             Err(error) => return End::Failed(backend(error)),
         },
+        exit = body.watch() => exit,
         () = clock.sleep(limit) => return End::Failed(StartError::InitTimedOut { waited: limit }),
         _ = streams.pump() => return End::Failed(backend("the output ended")), // it never does
     };

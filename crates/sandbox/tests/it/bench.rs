@@ -151,6 +151,8 @@ impl Bench {
             waiting: None,
             template: None,
             snapshot: None,
+            left: None,
+            leaves: sandbox::Leaves::default(),
             credentials: None,
             extensions: Extensions::default(),
             init_limit: Duration::from_secs(10),

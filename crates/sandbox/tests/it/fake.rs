@@ -29,6 +29,8 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
         waiting: None,
         template: None,
         snapshot: None,
+        left: None,
+        leaves: sandbox::Leaves::default(),
         credentials: None,
         extensions: Extensions::default(),
         init_limit: 10_000 * MS,

@@ -9,6 +9,7 @@
 mod bench;
 mod fake;
 mod freeze;
+mod left;
 mod leftovers;
 mod ns;
 mod pool;

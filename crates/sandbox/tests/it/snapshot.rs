@@ -159,3 +159,27 @@ async fn what_cannot_be_forked_is_told() {
     }
     python.bench.sandbox.shutdown(LONG).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tmp_larger_than_the_memory_is_part_of_a_snapshot() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    // In pieces: how much room there is follows what is there.
+    let write = "import time\nwith open('/tmp/large', 'wb') as file:\n    for _ in range(160): file.write(b'7' * (1 << 20)); file.flush(); time.sleep(0.01)\n";
+    with_init(&python, write);
+    let small = |mut spec: EnvironmentSpec| {
+        spec.memory = model::Memory::from_mib(128).unwrap();
+        spec
+    };
+    let taken = python.bench.sandbox.snapshot(small(spec(&python))).await;
+    let Taken::Kept(snapshot) = taken.unwrap() else {
+        panic!("no snapshot");
+    };
+    let mut again = small(spec(&python));
+    again.snapshot = Some(snapshot);
+    let mut env = python.start(again).await;
+    let size = asked(&mut env, "size").await;
+    assert_eq!(size, json!(160 << 20));
+    env.stop().await;
+}

@@ -70,6 +70,8 @@ def seen():
 def f(event, context):
     if event == "forked":
         return FORKED
+    if event == "size":
+        return os.path.getsize("/tmp/large")
     if event == "spaces":
         return spaces()
     if event == "exit":

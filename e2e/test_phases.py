@@ -1,0 +1,151 @@
+"""The phases of an environment's life and what each leaves for the next."""
+
+import json
+import subprocess
+
+import pytest
+
+from kiln import binary, eventually
+
+KEEPER = """
+import os, time, uuid
+me = uuid.uuid4().hex
+count = 0
+def handler(event, context):
+    global count
+    count += 1
+    seen = sorted(os.listdir("/tmp"))
+    os.makedirs("/tmp/cache", exist_ok=True)
+    with open("/tmp/cache/" + event.get("name", "file"), "w") as file:
+        file.write(me)
+    do = event.get("do")
+    if do == "exit":
+        os._exit(1)
+    if do == "sleep":
+        time.sleep(60)
+    if do == "eat":
+        return len(bytes(400 << 20).replace(b"\\0", b"x"))
+    return {"me": me, "count": count, "seen": seen, "files": sorted(os.listdir("/tmp/cache"))}
+"""
+
+
+@pytest.fixture(scope="module")
+def keeper(module_deploy):
+    return module_deploy({"index.py": KEEPER}, Timeout=2, MemorySize=256)
+
+
+def test_globals_and_tmp_stay_between_calls(keeper):
+    """LIFE-2: the next call finds what the one before left in memory and in /tmp."""
+    first = keeper({"name": "first"}).value
+    second = keeper({}).value
+    assert (second["me"], second["count"]) == (first["me"], first["count"] + 1)
+    assert "cache" in second["seen"] and "first" in second["files"]
+
+
+@pytest.mark.parametrize(
+    ("do", "kind"),
+    [("exit", "Runtime.ExitError"), ("sleep", "Sandbox.Timedout"), ("eat", "Runtime.ExitError")],
+)
+def test_a_reset_keeps_tmp_and_loses_globals(keeper, do, kind):
+    """LIFE-7: after a crash, a timeout and too much memory; the environment is initialised again."""
+    before = keeper({}).value
+    failed = keeper({"do": do, "name": do})
+    assert failed.json["errorType"] == kind
+    again = keeper({})
+    assert "Init Duration" in again.log
+    after = again.value
+    assert (after["me"] != before["me"], after["count"]) == (True, 1)
+    assert {"file", do} <= set(after["files"])
+
+
+def test_a_reset_keeps_tmp_of_node(deploy, node_runtime):
+    """LIFE-7: also where the next environment is a process that waited."""
+    code = """
+    const fs = require('fs');
+    let count = 0;
+    exports.handler = async (event) => {
+      count += 1;
+      fs.writeFileSync('/tmp/' + event.name, event.name);
+      if (event.do === 'exit') process.exit(3);
+      return [count, fs.readdirSync('/tmp').sort()];
+    };
+    """
+    function = deploy({"index.js": code}, runtime=node_runtime)
+    assert function({"name": "a"}).value == [1, ["a"]]
+    assert function({"name": "b", "do": "exit"}).json["errorType"] == "Runtime.ExitError"
+    assert function({"name": "c"}).value == [1, ["a", "b", "c"]]
+
+
+def test_another_function_or_code_never_finds_what_is_left(kiln, deploy):
+    """LIFE-7: what a failure leaves is for the same version of the same function only."""
+    function = deploy({"index.py": KEEPER}, Timeout=2)
+    assert function({"do": "exit"}).json["errorType"] == "Runtime.ExitError"
+    other = deploy({"index.py": KEEPER}, Timeout=2)
+    assert other({}).value["seen"] == []
+    function.code({"index.py": KEEPER + "\n"})
+    assert function({}).value["seen"] == []
+
+
+SLOW_INIT = """
+import os, time
+mark = "/tmp/begun"
+if not os.path.exists(mark):
+    open(mark, "w").close()
+    time.sleep(60)
+def handler(event, context):
+    return context.get_remaining_time_in_millis()
+"""
+
+
+def test_an_init_phase_over_ten_seconds_is_done_again_in_the_call(deploy):
+    """LIFE-6, section 4.4: told as a timeout; the second try counts to the call."""
+    function = deploy({"index.py": SLOW_INIT}, Timeout=20)
+    answer = function({})
+    left = answer.value
+    logs = function.kiln.client("logs")
+    group = f"/aws/lambda/{function.name}"
+
+    def reported():
+        lines = [e["message"] for e in logs.filter_log_events(logGroupName=group)["events"]]
+        return next((line for line in lines if line.startswith("INIT_REPORT")), None)
+
+    report = eventually(reported).rstrip("\n")
+    duration, phase, status = report.removeprefix("INIT_REPORT Init Duration: ").split("\t")
+    assert 10_000 <= float(duration.removesuffix(" ms")) < 15_000, report
+    assert (phase, status) == ("Phase: init", "Status: timeout")
+    # The time of the second init is the function's.
+    assert 0 < left < 20_000
+    assert "Init Duration" not in answer.log
+
+
+BURN = """
+import time
+def handler(event, context):
+    # What this process may use of a core while a second of it passes.
+    used, begun = time.process_time(), time.monotonic()
+    while time.monotonic() - begun < 1:
+        sum(range(10_000))
+    return (time.process_time() - used) / (time.monotonic() - begun)
+"""
+
+
+def test_more_memory_is_more_cpu(kiln, deploy):
+    """CON-20, section 4.11: a quarter of the memory is at most about a quarter of the time."""
+    if not enforced("cpu limit"):
+        pytest.skip("this host limits no CPU")
+    functions = [deploy({"index.py": BURN}, MemorySize=memory) for memory in (221, 884)]
+
+    def measure():
+        small, large = (function({}).value for function in functions)
+        # A busy host gives less than the limit, never more.
+        assert small < 0.125 * 1.3 and large < 0.5 * 1.3, (small, large)
+        return large > small * 1.5
+
+    assert any(measure() for _ in range(5))
+
+
+def enforced(what):
+    """Whether this host enforces it, as `kiln doctor` says."""
+    done = subprocess.run([binary(), "doctor", "--json"], capture_output=True, text=True)
+    rows = json.loads(done.stdout)["isolation"]
+    return any(what in row["what"] and row["state"] == "Enforced" for row in rows)
