@@ -53,7 +53,7 @@ def loop(module_deploy):
 
 
 def test_a_bootstrap_of_the_zip_is_the_runtime(loop):
-    """FN-27, section 4.10: `bootstrap` in /var/task, any handler text."""
+    """FN-27, RT-3, section 4.10: `bootstrap` in /var/task, any handler text."""
     assert loop({"a": 1}).value == {"handler": "any.thing", "event": {"a": 1}}
     assert loop([2]).value == {"handler": "any.thing", "event": [2]}
 

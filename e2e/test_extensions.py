@@ -186,7 +186,8 @@ def test_extensions_are_told_of_the_end_and_why(kiln, with_extension):
 
 
 def test_a_subscriber_gets_telemetry_in_order(with_extension):
-    """Spec 4.3: platform events, lines of the function and of extensions."""
+    """LIFE-10, spec 4.3: platform events, lines of the function and of extensions; init, invocation and
+    overhead are told apart."""
     function = with_extension("telemetry")
     request = function({}).request_id
 
@@ -218,6 +219,18 @@ def test_a_subscriber_gets_telemetry_in_order(with_extension):
     assert record["platform.runtimeDone"]["status"] == "success"
     assert record["platform.runtimeDone"]["metrics"]["producedBytes"] > 0
     assert record["platform.report"]["metrics"]["memorySizeMB"] == 128
+    spans = record["platform.runtimeDone"]["spans"]
+    names = ["responseLatency", "responseDuration", "runtimeOverhead"]
+    assert [span["name"] for span in spans] == names
+    starts = [span["start"] for span in spans]
+    assert starts == sorted(starts) and all(start.endswith("Z") for start in starts)
+    parts = sum(span["durationMs"] for span in spans)
+    whole = record["platform.runtimeDone"]["metrics"]["durationMs"]
+    assert abs(parts - whole) < 1, (parts, whole)
+    [overhead] = record["platform.report"]["spans"]
+    assert overhead["name"] == "extensionOverhead"
+    metrics = record["platform.report"]["metrics"]
+    assert metrics["initDurationMs"] == record["platform.initReport"]["metrics"]["durationMs"]
     lines = [note["record"] for note in notes if note.get("type") == "function"]
     assert any("a line" in line for line in lines)
 

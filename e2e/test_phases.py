@@ -1,11 +1,13 @@
 """The phases of an environment's life and what each leaves for the next."""
 
 import json
+import os
 import subprocess
 
 import pytest
 
 from kiln import binary, eventually
+from test_restart import descendants_of
 
 KEEPER = """
 import os, time, uuid
@@ -118,6 +120,48 @@ def test_an_init_phase_over_ten_seconds_is_done_again_in_the_call(deploy):
     assert "Init Duration" not in answer.log
 
 
+def test_the_platform_tells_its_phases_in_json(kiln, deploy):
+    """OBS-15, LIFE-10, section 4.7: with system logs at DEBUG init, invocation and report are told apart."""
+    code = "import time\ndef handler(e, c):\n    print('x')\n    time.sleep(e)\n    return 'four'\n"
+    function = deploy(
+        {"index.py": code},
+        Timeout=2,
+        LoggingConfig={
+            "LogFormat": "JSON",
+            "SystemLogLevel": "DEBUG",
+            "ApplicationLogLevel": "INFO",
+        },
+    )
+    good, slow = function(0), function(30)
+    assert slow.json["errorType"] == "Sandbox.Timedout"
+
+    def told(request=None):
+        group = f"/aws/lambda/{function.name}"
+        lines = kiln.client("logs").filter_log_events(logGroupName=group)["events"]
+        events = [json.loads(e["message"]) for e in lines if e["message"].startswith("{")]
+        events = [e for e in events if e.get("type", "").startswith("platform.")]
+        of = [e for e in events if e["record"].get("requestId") == request]
+        by_type = {e["type"]: e["record"] for e in of}
+        return by_type if request is None or "platform.report" in by_type else None
+
+    record = eventually(lambda: told(good.request_id))
+    assert list(record) == ["platform.start", "platform.runtimeDone", "platform.report"]
+    done, report = record["platform.runtimeDone"], record["platform.report"]
+    assert (done["status"], done["metrics"]["producedBytes"]) == ("success", len('"four"'))
+    assert [span["name"] for span in done["spans"]] == ["responseLatency", "responseDuration"]
+    parts = sum(span["durationMs"] for span in done["spans"])
+    assert abs(parts - done["metrics"]["durationMs"]) < 0.01
+    init = told()
+    begun, ended = init["platform.initStart"], init["platform.initReport"]
+    assert (begun["initializationType"], begun["phase"]) == ("on-demand", "init")
+    assert init["platform.initRuntimeDone"]["status"] == ended["status"] == "success"
+    assert report["metrics"]["initDurationMs"] == ended["metrics"]["durationMs"]
+    failed = eventually(lambda: told(slow.request_id))
+    for kind in ("platform.runtimeDone", "platform.report"):
+        assert failed[kind]["status"] == "timeout", failed
+    assert "spans" not in failed["platform.runtimeDone"], "no answer began"
+
+
 BURN = """
 import time
 def handler(event, context):
@@ -149,3 +193,28 @@ def enforced(what):
     done = subprocess.run([binary(), "doctor", "--json"], capture_output=True, text=True)
     rows = json.loads(done.stdout)["isolation"]
     return any(what in row["what"] and row["state"] == "Enforced" for row in rows)
+
+
+def test_environments_come_and_go_with_the_calls(start_kiln):
+    """LIFE-8, CON-3: nobody provisions; after the configured time without calls none is left."""
+    settings = {"IDLE_KEEP_SECS": "1", "POOL_SANDBOXES": "0", "TEMPLATES": "false"}
+    server = start_kiln(env={f"KILN_{name}": value for name, value in settings.items()})
+    function = server.deploy("scales", {"index.py": KEEPER})
+
+    first = function({}).value
+    assert functions_of(server)
+    assert eventually(lambda: not functions_of(server))
+    again = function({}).value
+    assert again["me"] != first["me"] and again["seen"] == []
+
+
+def functions_of(server):
+    """The processes below the server that stand in the code of a function."""
+    found = set()
+    for pid in descendants_of(server.process.pid):
+        try:
+            if os.readlink(f"/proc/{pid}/cwd") == "/var/task":
+                found.add(pid)
+        except OSError:
+            continue
+    return found

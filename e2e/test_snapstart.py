@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from botocore.exceptions import ClientError
 
-from kiln import code_of, eventually
+from kiln import code_of, eventually, unique, zipped
 
 #: SnapStart begins with Python 3.12.
 NEWER = next((p for p in ("python3.14", "python3.13", "python3.12") if shutil.which(p)), None)
@@ -322,3 +322,45 @@ def test_a_version_whose_init_phase_fails_is_failed(kiln, deploy):
     with pytest.raises(ClientError) as refused:
         function(Qualifier=number)
     assert code_of(refused)[:2] == ("ResourceConflictException", 409)
+
+
+#: An external extension that stays until the end.
+STAYS = """#!/bin/sh
+api="http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension"
+id=$(curl -sS -D - -o /dev/null -H 'Lambda-Extension-Name: stays' -d '{"events": ["INVOKE"]}' "$api/register" |
+  tr -d '\\r' | sed -n 's/^lambda-extension-identifier: *//Ip')
+while curl -sS -o /dev/null -H "Lambda-Extension-Identifier: $id" "$api/event/next"; do
+  echo seen >> /tmp/seen
+done
+"""
+
+
+@needs_python
+@pytest.mark.skipif(shutil.which("curl") is None, reason="no curl on this host")
+def test_with_an_external_extension_init_runs_in_each_environment(kiln, deploy):
+    """LIFE-11: an extension is a second program and cannot be forked; the status says so."""
+    layer = kiln.lambda_.publish_layer_version(
+        LayerName=unique("stays"), Content={"ZipFile": zipped({"extensions/stays*": STAYS})}
+    )
+    function, number, snap_start = deploy_version(
+        kiln,
+        deploy,
+        "import os\ndef handler(event, context):\n    return os.path.exists('/tmp/seen')\n",
+        Layers=[layer["LayerVersionArn"]],
+    )
+    assert snap_start == {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}
+    first = function(Qualifier=number, LogType="Tail")
+    assert first.error is None and "Init Duration" in first.log
+    # It lives beside the function and sees its calls.
+    assert eventually(lambda: function(Qualifier=number).value)
+
+
+def test_java_is_prepared_and_not_restored(kiln, deploy):
+    """LIFE-11: no JDK of a distribution can checkpoint; accepted as on AWS, and the status says so."""
+    created = deploy({"readme": ""}, "a.B::c", runtime="java21", SnapStart=APPLY)
+    assert created.created["SnapStart"] == {
+        "ApplyOn": "PublishedVersions",
+        "OptimizationStatus": "Off",
+    }
+    _, config = publish(kiln, created)
+    assert config["SnapStart"]["OptimizationStatus"] == "Off"

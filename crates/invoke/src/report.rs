@@ -62,6 +62,42 @@ pub(crate) struct Figures {
     pub(crate) status: Status,
 }
 
+/// A part of an invocation.  [Lambda guide: Telemetry API, Span]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    pub(crate) name: &'static str,
+    pub(crate) start: Time,
+    pub(crate) took: Duration,
+}
+
+/// The parts that are known, in their order.
+pub(crate) type Spans = [Option<Span>; 3];
+
+/// The response from the event to its first and to its last byte. `begun`: when the event went out.
+pub(crate) fn response_spans(begun: Time, latency: Option<Duration>, whole: Duration) -> Spans {
+    let Some(latency) = latency.map(|latency| latency.min(whole)) else {
+        return [None; 3];
+    };
+    let span = |name, start, took| Some(Span { name, start, took });
+    [
+        span("responseLatency", begun, latency),
+        span("responseDuration", begun.after(latency), whole - latency),
+        None,
+    ]
+}
+
+fn with_spans(mut record: Value, spans: &Spans) -> Value {
+    let spans: Vec<Value> = spans.iter().flatten().map(span_record).collect();
+    if let (false, Some(map)) = (spans.is_empty(), record.as_object_mut()) {
+        map.insert("spans".to_owned(), spans.into());
+    }
+    record
+}
+
+fn span_record(span: &Span) -> Value {
+    json!({"name": span.name, "start": span.start.iso_millis(), "durationMs": round3(ms(span.took))})
+}
+
 /// How long it took to restore a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Restore {
@@ -125,6 +161,7 @@ pub(crate) enum Event<'a> {
         /// Bytes of the response.
         produced: usize,
         status: Status,
+        spans: Spans,
     },
     End {
         request: &'a str,
@@ -132,6 +169,7 @@ pub(crate) enum Event<'a> {
     Report {
         request: &'a str,
         figures: Figures,
+        spans: Spans,
     },
     /// A line as it is; no telemetry.
     Line(String),
@@ -197,7 +235,9 @@ impl Lines {
                 Some(line)
             }
             Event::End { request } => Some(format!("END RequestId: {request}")),
-            Event::Report { request, figures } => Some(self.report(request, figures)),
+            Event::Report {
+                request, figures, ..
+            } => Some(self.report(request, figures)),
             Event::InitRuntimeDone(_)
             | Event::RestoreRuntimeDone(_)
             | Event::RuntimeDone { .. }
@@ -289,15 +329,20 @@ impl Lines {
                 took,
                 produced,
                 status,
-            } => with_status(
-                json!({
+                spans,
+            } => {
+                let record = json!({
                     "requestId": request,
                     "metrics": {"durationMs": round3(ms(*took)), "producedBytes": produced},
-                }),
-                *status,
-            ),
+                });
+                with_status(with_spans(record, spans), *status)
+            }
             Event::End { request } => json!({"requestId": request}),
-            Event::Report { request, figures } => {
+            Event::Report {
+                request,
+                figures,
+                spans,
+            } => {
                 let mut metrics = json!({
                     "durationMs": round3(ms(figures.duration)),
                     "billedDurationMs": figures.billed_ms(),
@@ -315,7 +360,7 @@ impl Lines {
                 let record = json!({
                     "requestId": request, "functionArn": self.function.to_string(), "metrics": metrics,
                 });
-                with_status(record, figures.status)
+                with_status(with_spans(record, spans), figures.status)
             }
             Event::Line(text) => text.as_str().into(),
         }
@@ -437,7 +482,8 @@ mod tests {
                 at,
                 &Event::Report {
                     request: "r",
-                    figures: figures(Some(100_450), Status::Success)
+                    figures: figures(Some(100_450), Status::Success),
+                    spans: [None; 3]
                 }
             )
             .unwrap(),
@@ -448,7 +494,8 @@ mod tests {
                 at,
                 &Event::Report {
                     request: "r",
-                    figures: figures(None, Status::Timeout)
+                    figures: figures(None, Status::Timeout),
+                    spans: [None; 3]
                 }
             )
             .unwrap(),
@@ -520,6 +567,7 @@ mod tests {
                 Event::Report {
                     request: "r",
                     figures: restored,
+                    spans: [None; 3],
                 },
                 "REPORT RequestId: r\tDuration: 1.23 ms\tBilled Duration: 180 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tRestore Duration: 463.47 ms\tBilled Restore Duration: 179 ms\t",
             ),
@@ -534,6 +582,7 @@ mod tests {
             .telemetry(&Event::Report {
                 request: "r",
                 figures: restored,
+                spans: [None; 3],
             })
             .unwrap();
         assert_eq!(report["metrics"]["restoreDurationMs"], 463.47);
@@ -554,6 +603,7 @@ mod tests {
                 &Event::Report {
                     request: "r",
                     figures: figures(None, Status::Error(Some("Runtime.ExitError"))),
+                    spans: [None; 3],
                 },
             )
             .unwrap(),
@@ -580,7 +630,8 @@ mod tests {
                 Time::EPOCH,
                 &Event::Report {
                     request: "r",
-                    figures: figures(None, Status::Success)
+                    figures: figures(None, Status::Success),
+                    spans: [None; 3]
                 }
             )
             .is_none()
@@ -590,7 +641,8 @@ mod tests {
                 Time::EPOCH,
                 &Event::Report {
                     request: "r",
-                    figures: figures(None, Status::Timeout)
+                    figures: figures(None, Status::Timeout),
+                    spans: [None; 3]
                 }
             )
             .is_some()

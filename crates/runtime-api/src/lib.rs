@@ -32,7 +32,7 @@ mod stream;
 mod telemetry;
 
 pub use credentials::Credentials;
-pub use extension::{Events, Extension, Facts, Function, Host, Standing};
+pub use extension::{Events, Extension, Facts, Function, Host, Standing, Stopwatch};
 pub use session::{InitEnd, Reply, Session, SessionHandle};
 pub use stream::{Gone, Piece, ResponseReader, ResponseWriter, response_stream};
 pub use telemetry::{

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -187,6 +188,11 @@ impl SessionHandle {
         }
     }
 
+    /// When the answer of the last call began, by the stopwatch of the session's [`Facts`].
+    pub fn answer_began(&self) -> Option<Duration> {
+        self.shared.lock().began
+    }
+
     /// Waits until the runtime asks for the next event, that is until it is idle again. One whose
     /// connection is gone asks no more.
     pub async fn runtime_idle(&mut self) {
@@ -257,6 +263,8 @@ struct Inner {
     /// The call that waits for a `/next`, or runs.
     offered: Option<(Attempt, Delivery)>,
     reply: Option<Reply>,
+    /// When the answer to it began, by the stopwatch.
+    began: Option<Duration>,
     /// Where a streamed response of the call goes.
     writer: Option<ResponseWriter>,
     /// Connections that wait in `/next`, longest first.
@@ -271,6 +279,7 @@ impl Default for Inner {
             attempts: 0,
             offered: None,
             reply: None,
+            began: None,
             writer: None,
             parked: VecDeque::new(),
         }
@@ -305,6 +314,7 @@ impl Shared {
             payload: call.payload,
         };
         inner.reply = None;
+        inner.began = None;
         inner.writer = to;
         inner.offered = Some((attempt.clone(), delivery.clone()));
         if inner.parked.is_empty() || inner.apply(&Event::Deliver(attempt)).is_err() {
@@ -356,8 +366,10 @@ impl Shared {
     /// Begins to take an answer; returns the number of its attempt for [`Shared::posted`], and where
     /// it goes if it comes in pieces.
     pub(crate) fn post(&self, event: &Event<'_>) -> Result<(u64, Option<ResponseWriter>), Refusal> {
+        let began = self.extensions.elapsed();
         let mut inner = self.lock();
         inner.apply(event)?;
+        inner.began = began;
         let number = inner.state.wanted().unwrap_or_default();
         Ok((number, inner.writer.take()))
     }

@@ -143,6 +143,8 @@ pub struct Answer {
     pub ending: Ending,
     /// From handing over the event to the last byte of the answer.
     pub duration: Duration,
+    /// Until the answer began, if the runtime began one.
+    pub latency: Option<Duration>,
     /// Peak memory of all processes of the environment so far, whole MiB, if the host can tell.
     pub memory_max_mib: Option<u32>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use model::{Death, Exit, Fault};
 use runtime_api::{Credentials, Extension, Facts, Function, Host, Standing, Telemetry};
+use tasks::{Clock, Mono};
 
 use crate::EnvironmentSpec;
 
@@ -69,13 +70,19 @@ pub(crate) fn variables(all: &[(String, String)]) -> Vec<(String, String)> {
 }
 
 /// What the session of an environment knows. `host`: delivers telemetry.
-pub(crate) fn facts(spec: &EnvironmentSpec, host: Option<Arc<dyn Host>>) -> Facts {
+pub(crate) fn facts(
+    spec: &EnvironmentSpec,
+    host: Option<Arc<dyn Host>>,
+    (clock, zero): (&Clock, Mono),
+) -> Facts {
+    let clock = clock.clone();
     Facts {
         seed: spec.id.clone(),
         external: spec.extensions.external.clone(),
         function: spec.extensions.function.clone(),
         telemetry: spec.extensions.telemetry.clone(),
         credentials: spec.credentials.clone(),
+        stopwatch: Some(Arc::new(move || clock.monotonic().since(zero))),
         host,
     }
 }

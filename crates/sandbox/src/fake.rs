@@ -329,6 +329,7 @@ impl FakeEnvironment {
         Answer {
             ending,
             duration: self.clock.monotonic().since(begin),
+            latency: None,
             memory_max_mib: reply.memory_max_mib,
         }
     }

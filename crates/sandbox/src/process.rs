@@ -100,7 +100,8 @@ impl Sandbox for Process {
         }
         let (limit, leaves) = (spec.init_limit, spec.leaves.clone());
         let (host, life) = Deliveries::begin(Arc::new(Local), &self.tasks);
-        let facts = facts(&spec, Some(host));
+        let started = clock.monotonic();
+        let facts = facts(&spec, Some(host), (&clock, started));
         let mut body = self
             .tasks
             .blocking(move || spawn(&spec, api, &text_end, &framed_end))
@@ -110,7 +111,6 @@ impl Sandbox for Process {
         body.debugger = self.debugger;
         let (session, handle) = Session::with(facts);
         self.tasks.spawn("runtime-api", session.serve(listener));
-        let started = clock.monotonic();
         let init = InitReport {
             duration: Duration::ZERO,
             setup: started.since(begin),

@@ -107,6 +107,8 @@ pub(crate) struct Running {
     pub(crate) streams: Streams,
     pub(crate) clock: Clock,
     init: InitReport,
+    /// The zero of the session's stopwatch.
+    since: Mono,
     /// The peak of memory and when it was read.
     memory: Option<(Mono, Option<u32>)>,
 }
@@ -121,7 +123,8 @@ pub(crate) enum Begin {
 }
 
 impl Running {
-    /// Waits until the runtime, started at `since`, asks for its first event; `init` tells what came
+    /// Waits until the runtime, started at `since`, which is also the zero of the session's stopwatch,
+    /// asks for its first event; `init` tells what came
     /// before. An environment that does not get there is ended before this returns.
     pub(crate) async fn begin(
         body: Box<dyn Body>,
@@ -138,6 +141,7 @@ impl Running {
             streams,
             clock,
             init,
+            since,
             memory: None,
         };
         let end = match running.settle(path, limit).await {
@@ -240,8 +244,15 @@ impl Running {
         Answer {
             ending,
             duration: end.since(begin),
+            latency: self.latency(begin),
             memory_max_mib: self.memory_max_mib(begin, end),
         }
+    }
+
+    /// From `begin` to the first byte of the answer.
+    fn latency(&self, begin: Mono) -> Option<Duration> {
+        let began = self.session.answer_began()?;
+        Some(began.saturating_sub(begin.since(self.since)))
     }
 
     /// The peak after a call. One that took no time after another leaves it as it was.

@@ -37,6 +37,13 @@ impl Time {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    pub fn before(self, wait: Duration) -> Time {
+        Time(
+            self.0
+                .saturating_sub(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+
     pub fn after(self, wait: Duration) -> Time {
         Time(
             self.0

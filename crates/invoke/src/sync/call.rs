@@ -9,7 +9,7 @@ use super::run::{Run, tell};
 use crate::errors;
 use crate::handle::Outcome;
 use crate::pool::Live;
-use crate::report::{Event, Figures, Status};
+use crate::report::{Event, Figures, Span, Spans, Status, response_spans};
 
 impl Run<'_> {
     /// The usual call: the environment waits for an event.
@@ -41,6 +41,8 @@ impl Run<'_> {
         spent: Duration,
     ) -> Outcome {
         let memory_mib = self.lines.memory_mib;
+        let begun = self.now().before(answer.duration);
+        let spans = response_spans(begun, answer.latency, answer.duration);
         let mut figures = Figures {
             duration: answer.duration + spent,
             init,
@@ -70,7 +72,8 @@ impl Run<'_> {
                     tracing::error!(request = id, detail, "environment lost");
                 }
                 self.push(&live.log, Event::Line(self.failure_line(&end)));
-                let log_tail = self.finish(&live.log, &figures);
+                self.runtime_done(&live.log, &figures, 0, spans);
+                let log_tail = self.finish(&live.log, &figures, [None; 3]);
                 if matches!(end, Unfinished::ResponseTooLarge(_)) {
                     self.give_back(live);
                 } else if end == Unfinished::TimedOut {
@@ -83,12 +86,14 @@ impl Run<'_> {
         };
         let mut outcome = self.outcome(payload, error, None);
         let phase = if live.environment.has_extensions() {
-            self.end_of_phase(&mut live, &mut figures, &outcome).await
+            self.end_of_phase(&mut live, &mut figures, &outcome, spans)
+                .await
         } else {
-            self.runtime_done(&live.log, &figures, outcome.payload.len());
-            Ok(())
+            self.runtime_done(&live.log, &figures, outcome.payload.len(), spans);
+            (Ok(()), [None; 3])
         };
-        outcome.log_tail = self.finish(&live.log, &figures);
+        let (phase, overhead) = phase;
+        outcome.log_tail = self.finish(&live.log, &figures, overhead);
         match phase {
             Ok(()) => self.give_back(live),
             Err(reason) => self.discard_for(live, reason),
@@ -103,10 +108,12 @@ impl Run<'_> {
         live: &mut Live,
         figures: &mut Figures,
         outcome: &Outcome,
-    ) -> Result<(), StopReason> {
+        mut spans: Spans,
+    ) -> (Result<(), StopReason>, Spans) {
         let clock = self.inner.tasks.clock();
         let begin = clock.monotonic();
         let before = figures.duration;
+        let (answered, mut runtime_idle) = (self.now(), None);
         if !self.request.want_log {
             tell(&self.early, outcome);
         }
@@ -115,13 +122,24 @@ impl Run<'_> {
         let settled = clock
             .timeout(limit, async {
                 live.environment.runtime_ready().await?;
-                figures.duration = before + clock.monotonic().since(begin);
-                self.runtime_done(&live.log, figures, produced);
+                let took = clock.monotonic().since(begin);
+                figures.duration = before + took;
+                let (start, name) = (answered, "runtimeOverhead");
+                if let [Some(_), _, overhead] = &mut spans {
+                    *overhead = Some(Span { name, start, took });
+                }
+                self.runtime_done(&live.log, figures, produced, spans);
+                runtime_idle = Some((self.now(), clock.monotonic()));
                 live.environment.ready().await
             })
             .await;
+        let overhead = runtime_idle.map(|(start, since)| Span {
+            name: "extensionOverhead",
+            start,
+            took: clock.monotonic().since(since),
+        });
         figures.duration = (before + clock.monotonic().since(begin)).min(self.timeout().duration());
-        match settled {
+        let phase = match settled {
             Ok(Ok(())) => Ok(()),
             Ok(Err(exit)) => {
                 let end = Unfinished::Crashed(exit);
@@ -137,6 +155,7 @@ impl Run<'_> {
                 );
                 Err(StopReason::Timeout)
             }
-        }
+        };
+        (phase, [overhead, None, None])
     }
 }

@@ -86,7 +86,7 @@ impl Run<'_> {
             memory_max_mib: memory_used(&error, self.lines.memory_mib),
             status,
         };
-        let log_tail = self.finish(&planned.log, &figures);
+        let log_tail = self.finish(&planned.log, &figures, [None; 3]);
         Ok(self.outcome(payload, Some("Unhandled"), log_tail))
     }
 }

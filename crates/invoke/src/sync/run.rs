@@ -15,7 +15,7 @@ use crate::errors;
 use crate::handle::{Inner, Outcome, Request};
 use crate::output::EnvironmentLog;
 use crate::pool::{Live, Pool, Purpose};
-use crate::report::{Event, Figures, Level, Lines, SNAP_START};
+use crate::report::{Event, Figures, Level, Lines, SNAP_START, Spans};
 
 /// One invocation on its way.
 pub(super) struct Run<'a> {
@@ -105,11 +105,24 @@ impl Run<'_> {
         self.push(log, Event::Start { request });
     }
 
-    pub(super) fn finish(&self, log: &EnvironmentLog, figures: &Figures) -> Option<Vec<u8>> {
+    pub(super) fn finish(
+        &self,
+        log: &EnvironmentLog,
+        figures: &Figures,
+        spans: Spans,
+    ) -> Option<Vec<u8>> {
         let request = self.request.request_id.as_str();
         let (now, figures) = (self.now(), *figures);
         log.say(now, &self.lines, &Event::End { request });
-        log.say(now, &self.lines, &Event::Report { request, figures });
+        log.say(
+            now,
+            &self.lines,
+            &Event::Report {
+                request,
+                figures,
+                spans,
+            },
+        );
         log.end()
     }
 
@@ -132,7 +145,13 @@ impl Run<'_> {
     }
 
     /// The runtime is done with its call.
-    pub(super) fn runtime_done(&self, log: &EnvironmentLog, figures: &Figures, produced: usize) {
+    pub(super) fn runtime_done(
+        &self,
+        log: &EnvironmentLog,
+        figures: &Figures,
+        produced: usize,
+        spans: Spans,
+    ) {
         let (request, took, status) = (
             self.request.request_id.as_str(),
             figures.duration,
@@ -143,6 +162,7 @@ impl Run<'_> {
             took,
             produced,
             status,
+            spans,
         };
         self.push(log, event);
     }

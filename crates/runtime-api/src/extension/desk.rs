@@ -1,6 +1,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use model::Call;
@@ -26,9 +27,14 @@ pub struct Facts {
     pub telemetry: Telemetry,
     /// What is asked for instead of being in the variables.
     pub credentials: Option<Arc<Credentials>>,
+    /// Tells when an answer begins. Without it nobody asks.
+    pub stopwatch: Option<Stopwatch>,
     /// Delivers telemetry. Without it nobody can subscribe.
     pub host: Option<Arc<dyn Host>>,
 }
+
+/// Time since a moment that the one who runs the session knows.
+pub type Stopwatch = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// What the session needs from the one who runs it.
 pub trait Host: Send + Sync {
@@ -78,6 +84,11 @@ impl Default for Desk {
 }
 
 impl Desk {
+    /// The time by the stopwatch.
+    pub(crate) fn elapsed(&self) -> Option<Duration> {
+        Some(self.facts.stopwatch.as_ref()?())
+    }
+
     /// What `token` opens.
     pub(crate) fn credentials(&self, token: &str) -> Option<Bytes> {
         self.facts.credentials.as_ref()?.of(token)

@@ -12,7 +12,7 @@ mod request;
 mod roster;
 
 pub use answer::Function;
-pub use desk::{Facts, Host};
+pub use desk::{Facts, Host, Stopwatch};
 pub use roster::{Events, Extension, Standing};
 
 pub(crate) use answer::Reply;

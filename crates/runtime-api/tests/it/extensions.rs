@@ -35,6 +35,7 @@ fn facts(external: &[&str]) -> Facts {
             account: "000000000000".to_owned(),
         }),
         telemetry: Telemetry::default(),
+        stopwatch: None,
         credentials: None,
         host: None,
     }

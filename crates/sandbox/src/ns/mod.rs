@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use runtime_api::{Session, SessionHandle};
-use tasks::Tasks;
+use tasks::{Mono, Tasks};
 use tokio::net::{TcpListener, UdpSocket};
 
 use self::link::{Forkable, Link};
@@ -159,8 +159,13 @@ impl Namespaces {
         Ok(link.clone())
     }
 
-    /// Starts serving the listeners of a new environment.
-    fn serve(&self, made: &mut Made, spec: &EnvironmentSpec) -> Result<SessionHandle, StartError> {
+    /// Starts serving the listeners of a new environment, whose runtime was started at `started`.
+    fn serve(
+        &self,
+        made: &mut Made,
+        spec: &EnvironmentSpec,
+        started: Mono,
+    ) -> Result<SessionHandle, StartError> {
         let reach = made.reach;
         let mut fds = std::mem::take(&mut made.listeners).into_iter();
         let mut next = || fds.next().ok_or_else(|| backend("a listener is missing"));
@@ -171,7 +176,7 @@ impl Namespaces {
         made.body.carries(life);
         // Without a socket there is no way in.
         let host = Some(host).filter(|_| !spec.extensions.external.is_empty());
-        let (session, handle) = Session::with(facts(spec, host));
+        let (session, handle) = Session::with(facts(spec, host, (self.tasks.clock(), started)));
         self.tasks
             .spawn("runtime-api", session.serve(tcp(next()?)?));
         if let (true, Some(endpoint)) = (reach.kiln, self.config.endpoint) {
@@ -290,7 +295,7 @@ impl Namespaces {
         let made = clock.timeout(SETUP_MAX, make).await;
         let mut made = made.map_err(|_| backend("making the environment took too long"))??;
         let started = clock.monotonic();
-        let handle = self.serve(&mut made, spec)?;
+        let handle = self.serve(&mut made, spec, started)?;
         made.body.limit_to(spec.memory);
         let streams = Streams::new(made.text, made.framed, spec.output.clone(), clock.clone())
             .map_err(backend)?;

@@ -66,7 +66,7 @@ impl Namespaces {
         let made = clock.timeout(SETUP_MAX, made).await;
         let mut made = made.map_err(|_| backend("making the environment took too long"))??;
         let started = clock.monotonic();
-        let mut session = self.serve(&mut made, &spec)?;
+        let mut session = self.serve(&mut made, &spec, started)?;
         made.body.limit_to(spec.memory);
         let (text, framed) = (made.text, made.framed);
         let streams = Streams::new(text, framed, spec.output.clone(), clock.clone());
