@@ -53,6 +53,16 @@ pub enum Error {
     PolicyTooLong { size: usize, max: usize },
     #[error("layer version {arn} does not exist")]
     NoSuchLayerVersion { arn: String },
+    /// Another mapping brings the same source to the same function.
+    #[error("the mapping {uuid} reads the same")]
+    MappingExists { uuid: String },
+    #[error("there is no such mapping")]
+    NoSuchMapping,
+    /// An earlier change of the mapping still shows.
+    #[error("the mapping is being changed")]
+    MappingBusy,
+    #[error("there are {max} mappings already")]
+    TooManyMappings { max: usize },
     #[error(transparent)]
     Layers(#[from] LayerError),
     #[error("more than {max} tags")]

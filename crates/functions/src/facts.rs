@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::FunctionRef;
@@ -6,29 +5,14 @@ use store::Expect;
 
 use crate::functions::not_found;
 use crate::index::{Entry, Key};
-use crate::write::TAGS_MAX;
-use crate::{Error, Functions};
+use crate::{Error, Functions, TagChange};
 
 impl Functions {
-    /// Adds and replaces tags.
-    pub async fn tag(&self, f: &FunctionRef, tags: BTreeMap<String, String>) -> Result<(), Error> {
+    /// Changes the tags of a function.
+    pub async fn tag(&self, f: &FunctionRef, change: TagChange) -> Result<(), Error> {
         self.edit_facts(f, move |entry| {
             let mut all = (*entry.tags).clone();
-            all.extend(tags);
-            if all.len() > TAGS_MAX {
-                return Err(Error::TooManyTags { max: TAGS_MAX });
-            }
-            entry.tags = Arc::new(all);
-            Ok(())
-        })
-        .await
-    }
-
-    /// Removes tags; a key that is not there is fine.
-    pub async fn untag(&self, f: &FunctionRef, keys: Vec<String>) -> Result<(), Error> {
-        self.edit_facts(f, move |entry| {
-            let mut all = (*entry.tags).clone();
-            keys.iter().for_each(|key| drop(all.remove(key)));
+            change.apply(&mut all)?;
             entry.tags = Arc::new(all);
             Ok(())
         })

@@ -14,6 +14,7 @@ use crate::attached::AttachedRecord;
 use crate::code::{CodeStore, Sweeper};
 use crate::index::{Entry, Index, Key};
 use crate::layers::LayerIndex;
+use crate::mappings::{Mapping, Mappings};
 use crate::prepare::Line;
 use crate::records::{
     AliasRecord, FunctionRecord, LayerRecord, LayerVersionRecord, PolicyRecord, RetiredRecord,
@@ -50,6 +51,9 @@ pub struct Functions(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) index: Arc<Index>,
     pub(crate) layers: LayerIndex,
+    pub(crate) mappings: Mappings,
+    /// One change of a code signing configuration at a time.
+    pub(crate) signing_writer: Mutex<()>,
     pub(crate) unprepared: Line,
     pub(crate) code: CodeStore,
     pub(crate) tasks: Tasks,
@@ -74,6 +78,7 @@ pub(crate) struct Tables {
     pub(crate) layers: Table<LayerRecord>,
     pub(crate) layer_versions: Table<LayerVersionRecord>,
     pub(crate) signing: Table<SigningConfig>,
+    pub(crate) mappings: Table<Mapping>,
 }
 
 /// What the data plane must hear of.
@@ -126,6 +131,8 @@ impl Functions {
         let functions = Functions(Arc::new(Inner {
             index: Arc::new(Index::new()),
             layers: LayerIndex::default(),
+            mappings: Mappings::default(),
+            signing_writer: Mutex::default(),
             unprepared: Line::new(),
             code,
             tasks: tasks.clone(),
@@ -139,6 +146,7 @@ impl Functions {
                 layers: Table::new(store, SPACE),
                 layer_versions: Table::new(store, SPACE),
                 signing: Table::new(store, SPACE),
+                mappings: Table::new(store, SPACE),
             },
             writers: (0..WRITERS).map(|_| Mutex::default()).collect(),
             unsettled,
@@ -149,6 +157,7 @@ impl Functions {
         }));
         functions.load_layers().await?;
         functions.load().await?;
+        functions.load_mappings().await?;
         tasks.add(Settler::new(functions.clone(), settling));
         tasks.add(Sweeper::new(
             functions.0.code.clone(),

@@ -27,11 +27,13 @@ mod functions;
 mod index;
 mod layers;
 mod load;
+mod mappings;
 mod policies;
 mod prepare;
 mod records;
 mod settle;
 mod signing;
+mod tags;
 mod urls;
 mod write;
 
@@ -49,8 +51,13 @@ pub use functions::{Change, Details, Functions, FunctionsConfig, Usage};
 pub use layers::{
     LayerError, LayerName, LayerRef, LayerVersion, Layers, NewLayerVersion, UsedLayer,
 };
+pub use mappings::{
+    Database, Mapping, MappingSettings, MappingSource, MappingState, Pollers, SchemaRegistry,
+    ShownMapping, SourceKind,
+};
 pub use policies::{Condition, Policy, Principal, Statement};
 pub use prepare::Unprepared;
 pub use signing::SigningConfig;
+pub use tags::TagChange;
 pub use urls::{Cors, FunctionUrl, UrlAuth, UrlMode};
 pub use write::{NewCode, NewFunction, NewVersion};

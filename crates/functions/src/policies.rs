@@ -1,6 +1,8 @@
 use std::sync::Arc;
 
+use model::policy::Verdict;
 use model::{FunctionRef, Qualifier};
+use serde_json::{Map, Value, json};
 use store::{Expect, Op, StoreError};
 
 use crate::functions::not_found;
@@ -24,6 +26,60 @@ pub struct Statement {
     /// `lambda:InvokeFunction` …
     pub action: String,
     pub conditions: Vec<Condition>,
+    /// The statement in JSON, where it was not made of the members above but put as it is.
+    pub written: Option<String>,
+}
+
+impl Statement {
+    /// One that was put as it is; it may allow or deny.
+    pub fn written(id: String, text: String) -> Statement {
+        Statement {
+            id,
+            principal: Principal::Anyone,
+            action: String::new(),
+            conditions: Vec::new(),
+            written: Some(text),
+        }
+    }
+
+    /// As the evaluator reads it. What was added is about the resource that the policy belongs to.
+    fn document(&self) -> Value {
+        if let Some(text) = &self.written {
+            // What cannot be read is refused by the evaluator, not passed over.
+            return serde_json::from_str(text).unwrap_or_default();
+        }
+        let mut conditions = Map::new();
+        for condition in &self.conditions {
+            let keys = conditions.entry(condition.operator.clone());
+            if let Some(keys) = keys.or_insert_with(|| json!({})).as_object_mut() {
+                keys.insert(condition.key.clone(), condition.value.clone().into());
+            }
+        }
+        let principal = match &self.principal {
+            Principal::Anyone => json!("*"),
+            Principal::Aws(arn) => json!({ "AWS": arn }),
+            Principal::Service(name) => json!({ "Service": name }),
+        };
+        json!({
+            "Effect": "Allow",
+            "Principal": principal,
+            "Action": self.action,
+            "Resource": "*",
+            "Condition": conditions,
+        })
+    }
+}
+
+impl Policy {
+    /// What the policy says of a request.
+    pub fn decide(&self, request: &model::policy::Request<'_>) -> Verdict {
+        let statements: Vec<Value> = self.statements.iter().map(Statement::document).collect();
+        match model::policy::Policy::read(&json!({ "Statement": statements })) {
+            Ok(policy) => policy.decide(request),
+            // Only what reads was taken.
+            Err(_) => Verdict::Silent,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -99,6 +155,42 @@ impl Functions {
                 true => Ok(()),
                 false => Err(Error::NoSuchStatement { id }),
             }
+        })
+        .await
+    }
+
+    /// Puts `statements` in the place of the policy, whatever it was.
+    ///
+    /// # Errors
+    /// As [`Functions::add_permission`], but for ids.
+    pub async fn put_policy(
+        &self,
+        f: &FunctionRef,
+        statements: Vec<Statement>,
+        revision: Option<String>,
+    ) -> Result<(), Error> {
+        self.edit_policy(f, revision, |policy| {
+            policy.statements = statements;
+            Ok(())
+        })
+        .await
+    }
+
+    /// Removes the whole policy.
+    ///
+    /// # Errors
+    /// Fails if there is none, and as [`Functions::add_permission`] about the revision.
+    pub async fn delete_policy(
+        &self,
+        f: &FunctionRef,
+        revision: Option<String>,
+    ) -> Result<(), Error> {
+        self.edit_policy(f, revision, |policy| {
+            if policy.statements.is_empty() {
+                return Err(Error::NoPolicy);
+            }
+            policy.statements.clear();
+            Ok(())
         })
         .await
     }
@@ -194,6 +286,7 @@ impl PolicyRecord {
                     .iter()
                     .map(|c| (c.operator.clone(), c.key.clone(), c.value.clone()))
                     .collect(),
+                written: s.written.clone(),
             }
         };
         PolicyRecord {
@@ -226,6 +319,7 @@ impl TryFrom<PolicyRecord> for Policy {
                         value,
                     })
                     .collect(),
+                written: r.written,
             })
         };
         let statements = record.statements.into_iter().map(statement);

@@ -130,6 +130,9 @@ pub(crate) struct StatementRecord {
     /// Operator, key, value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) conditions: Vec<(String, String, String)>,
+    /// As it was put, if it was not made of the members above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) written: Option<String>,
 }
 
 /// Stays when all versions of a layer are deleted, so that their numbers are never used again.

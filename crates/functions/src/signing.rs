@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use store::{Expect, Record};
 use tasks::Time;
 
-use crate::{Deployed, Error, Functions};
+use crate::{Deployed, Error, Functions, TagChange, tags};
 
 /// Whose code functions may run; a record only, code is not checked against it.
 /// [Lambda API: CodeSigningConfig]
@@ -48,20 +48,60 @@ impl Functions {
         format!("csc-{}", letters.to_lowercase())
     }
 
-    /// Makes a configuration, or replaces it; durable when it returns.
-    pub async fn put_signing(
+    /// Keeps a new configuration; durable when it returns.
+    ///
+    /// # Errors
+    /// Fails if it has too many tags.
+    pub async fn create_signing(
         &self,
         account: &Account,
         region: &Region,
         config: SigningConfig,
     ) -> Result<(), Error> {
+        tags::check(&config.tags)?;
         let parts = [account.as_str(), region.as_str(), &config.id];
-        self.0
-            .tables
-            .signing
-            .put(&parts, &config, Expect::Any)
-            .await?;
+        let table = &self.0.tables.signing;
+        table.put(&parts, &config, Expect::Any).await?;
         Ok(())
+    }
+
+    /// Changes a configuration; durable when it returns. `None` if there is none.
+    pub async fn edit_signing(
+        &self,
+        account: &Account,
+        region: &Region,
+        id: &str,
+        edit: impl FnOnce(&mut SigningConfig) -> Result<(), Error> + Send + 'static,
+    ) -> Result<Option<SigningConfig>, Error> {
+        let (this, id) = (self.clone(), id.to_owned());
+        let (account, region) = (account.clone(), region.clone());
+        self.uncancelled(async move {
+            let _writer = this.0.signing_writer.lock().await;
+            let parts = [account.as_str(), region.as_str(), &id];
+            let table = &this.0.tables.signing;
+            let Some(row) = table.get(&parts).await? else {
+                return Ok(None);
+            };
+            let mut config = row.value;
+            edit(&mut config)?;
+            // It may have been deleted meanwhile, and stays so.
+            table.put(&parts, &config, Expect::At(row.rev)).await?;
+            Ok(Some(config))
+        })
+        .await
+    }
+
+    /// Changes the tags of a configuration; durable when it returns. Tells whether there is one.
+    pub async fn tag_signing(
+        &self,
+        account: &Account,
+        region: &Region,
+        id: &str,
+        change: TagChange,
+    ) -> Result<bool, Error> {
+        let edit = |config: &mut SigningConfig| change.apply(&mut config.tags);
+        let changed = self.edit_signing(account, region, id, edit).await?;
+        Ok(changed.is_some())
     }
 
     pub async fn signing(

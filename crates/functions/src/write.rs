@@ -18,6 +18,7 @@ use crate::records::{
     ConfigRecord, DeployedRecord, FunctionRecord, UsedLayerRecord, VersionRecord,
 };
 use crate::settle::Unsettled;
+use crate::tags;
 use crate::{Change, Code, Config, Deployed, Error, Functions, SnapStart};
 
 /// Room for one function in the settler's line.
@@ -58,9 +59,6 @@ pub struct NewVersion {
     pub revision: Option<String>,
 }
 
-/// The most tags of one function.  [Lambda guide: tags]
-pub(crate) const TAGS_MAX: usize = 50;
-
 impl Functions {
     /// Makes a function; durable when it returns, `Pending` for a moment after.
     ///
@@ -77,9 +75,7 @@ impl Functions {
                 name: key.name.to_string(),
             });
         }
-        if new.tags.len() > TAGS_MAX {
-            return Err(Error::TooManyTags { max: TAGS_MAX });
-        }
+        tags::check(&new.tags)?;
         let used = self.find_layers(&new.function, &new.config.layers)?;
         let code = self.0.code.keep(new.zip.clone()).await?;
         let layers = self.stack(&code, used).await?;

@@ -2,12 +2,11 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use functions::{Functions, Policy, Principal};
+use functions::{Functions, Policy};
 use model::policy::{self, Caller, Keys, Verdict};
 use model::ports::{Parcel, Target, Undelivered};
 use model::{FunctionRef, RequestId};
 use serde::de::IgnoredAny;
-use serde_json::{Map, Value, json};
 
 use crate::{EventQueue, Request};
 
@@ -73,10 +72,6 @@ fn may(policy: Option<&Policy>, parcel: &Parcel) -> bool {
         return false;
     };
     let resource = parcel.to.to_string();
-    let statements: Vec<Value> = policy.statements.iter().map(statement).collect();
-    let Ok(policy) = policy::Policy::read(&json!({ "Statement": statements })) else {
-        return false;
-    };
     let account = Some(sender.source.account.as_str()).filter(|a| !a.is_empty());
     let verdict = policy.decide(&policy::Request {
         caller: &Caller::Service(sender.service.to_owned()),
@@ -87,29 +82,6 @@ fn may(policy: Option<&Policy>, parcel: &Parcel) -> bool {
             .with_some("aws:SourceAccount", account),
     });
     verdict == Verdict::Allow
-}
-
-/// A statement as the evaluator reads it; it is about the function whose policy it is in.
-fn statement(statement: &functions::Statement) -> Value {
-    let mut conditions = Map::new();
-    for condition in &statement.conditions {
-        let keys = conditions.entry(condition.operator.clone());
-        if let Some(keys) = keys.or_insert_with(|| json!({})).as_object_mut() {
-            keys.insert(condition.key.clone(), condition.value.clone().into());
-        }
-    }
-    let principal = match &statement.principal {
-        Principal::Anyone => json!("*"),
-        Principal::Aws(arn) => json!({ "AWS": arn }),
-        Principal::Service(name) => json!({ "Service": name }),
-    };
-    json!({
-        "Effect": "Allow",
-        "Principal": principal,
-        "Action": statement.action,
-        "Resource": "*",
-        "Condition": conditions,
-    })
 }
 
 /// The invocation that a parcel asks for.
@@ -237,6 +209,7 @@ mod tests {
                     key: "AWS:SourceArn".to_owned(),
                     value: source.to_owned(),
                 }],
+                written: None,
             }],
         }
     }

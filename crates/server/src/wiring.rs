@@ -177,6 +177,7 @@ pub(crate) async fn build(
         tasks: machine.clone(),
         control_rates: config.control_rates,
         url_base: lambda::UrlBase::new(&config.url_domain, endpoint.port()),
+        queues: sqs.clone(),
     };
     let router = Router::new(access)
         .with_hosts(lambda::urls(&lambda))

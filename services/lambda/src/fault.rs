@@ -26,6 +26,20 @@ pub(crate) fn missing(message: impl Into<String>) -> Fault {
     Fault::client("ResourceNotFoundException", 404, message).capital_message()
 }
 
+pub(crate) fn no_resource() -> Fault {
+    missing("The resource you requested does not exist.")
+}
+
+/// [Lambda API: ResourceInUseException]
+pub(crate) fn in_use(verb: &str) -> Fault {
+    Fault::client(
+        "ResourceInUseException",
+        400,
+        format!("Cannot {verb} the event source mapping because it is in use."),
+    )
+    .capital_message()
+}
+
 pub(crate) fn not_found(arn: &str) -> Fault {
     missing(format!("Function not found: {arn}"))
 }
@@ -185,6 +199,13 @@ pub(crate) fn refused_anywhere(error: Error) -> Fault {
             400,
             format!("The final policy size ({size}) is bigger than the limit ({max})."),
         ),
+        // Operations on mappings word it themselves.
+        Error::MappingExists { uuid } => conflict(format!("The mapping {uuid} reads the same.")),
+        Error::NoSuchMapping => no_resource(),
+        Error::MappingBusy => in_use("update"),
+        Error::TooManyMappings { max } => invalid_parameter(format!(
+            "The number of event source mappings exceeds the limit of {max}."
+        )),
         Error::NoSuchLayerVersion { arn } => {
             missing(format!("Layer version {arn} does not exist."))
         }

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use functions::Functions;
 use http::Method;
 use invoke::{EventQueue, Invoke};
+use model::ports::QueueReader;
 use tasks::Tasks;
 use wire::hosts::Hosts;
 use wire::{Protocol, Service, ServiceBuilder};
@@ -55,6 +56,8 @@ pub struct Deps {
     pub control_rates: bool,
     /// How function URLs look.
     pub url_base: UrlBase,
+    /// What event source mappings ask about queues.
+    pub queues: Arc<dyn QueueReader>,
 }
 
 /// What every operation gets.
@@ -65,6 +68,7 @@ pub(crate) struct Lambda {
     pub(crate) tasks: Tasks,
     pub(crate) signer: Signer,
     pub(crate) url_base: UrlBase,
+    pub(crate) queues: Arc<dyn QueueReader>,
 }
 
 /// What answers at function URLs, to be put into a router.
@@ -91,6 +95,7 @@ pub fn service(deps: Deps) -> Service {
         events: deps.events,
         tasks: deps.tasks,
         url_base: deps.url_base,
+        queues: deps.queues,
     };
     let function = "/2015-03-31/functions/{FunctionName}?Qualifier";
     let builder = Service::new("lambda", Arc::new(state))
@@ -208,7 +213,9 @@ pub fn service(deps: Deps) -> Service {
         )
         .public();
     let builder = with_layers(with_permissions(with_aliases(with_concurrency(builder))));
-    with_signing(with_urls(with_facts(with_event_invoke(builder))))
+    let builder = with_mappings(with_signing(with_event_invoke(builder)));
+    let builder = with_resource_policies(builder);
+    with_urls(with_facts(builder))
         .rest_not_built(operations::NOT_BUILT)
         .build()
 }
@@ -490,6 +497,34 @@ fn with_facts(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
             200,
             runtime::put,
         )
+}
+
+#[rustfmt::skip] // a table
+fn with_resource_policies(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    use operations::{resource_policies, scaling};
+    let one = "/2026-07-09/resource-policy/{ResourceArn}";
+    let gone = "/2026-07-09/resource-policy/{ResourceArn}?RevisionId";
+    let scale = "/2025-11-30/functions/{FunctionName}/function-scaling-config?Qualifier";
+    builder
+        .rest("PutResourcePolicy", Method::PUT, one, 200, resource_policies::put)
+        .rest("GetResourcePolicy", Method::GET, one, 200, resource_policies::get)
+        .rest("DeleteResourcePolicy", Method::DELETE, gone, 204, resource_policies::delete)
+        .rest("PutFunctionScalingConfig", Method::PUT, scale, 202, scaling::put)
+        .rest("GetFunctionScalingConfig", Method::GET, scale, 200, scaling::get)
+}
+
+#[rustfmt::skip] // a table
+fn with_mappings(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lambda> {
+    use operations::mappings;
+    let all = "/2015-03-31/event-source-mappings";
+    let list = "/2015-03-31/event-source-mappings?EventSourceArn&FunctionName&Marker&MaxItems";
+    let one = "/2015-03-31/event-source-mappings/{UUID}";
+    builder
+        .rest("CreateEventSourceMapping", Method::POST, all, 202, mappings::create)
+        .rest("ListEventSourceMappings", Method::GET, list, 200, mappings::list)
+        .rest("GetEventSourceMapping", Method::GET, one, 200, mappings::get)
+        .rest("UpdateEventSourceMapping", Method::PUT, one, 202, mappings::update)
+        .rest("DeleteEventSourceMapping", Method::DELETE, one, 202, mappings::delete)
 }
 
 #[rustfmt::skip] // a table

@@ -2,9 +2,26 @@
 
 use functions::Functions;
 use model::FunctionRef;
-use model::policy::{Caller, Keys, Policy, Request, Verdict};
+use model::policy::{Caller, Keys, Request, Verdict};
 
-use crate::operations::permissions;
+/// What the policy of exactly what `function` names says of one action.
+pub(crate) fn verdict(
+    functions: &Functions,
+    function: &FunctionRef,
+    caller: &Caller,
+    action: &str,
+    keys: &Keys,
+) -> Verdict {
+    let Some(policy) = functions.policy(function) else {
+        return Verdict::Silent;
+    };
+    policy.decide(&Request {
+        caller,
+        action,
+        resource: &function.to_string(),
+        keys,
+    })
+}
 
 /// Whether the policy of exactly what `function` names lets `caller` do all of `actions`, each under its
 /// own condition keys.
@@ -14,21 +31,7 @@ pub(crate) fn allows(
     caller: &Caller,
     actions: &[(&str, Keys)],
 ) -> bool {
-    let Some(stored) = functions.policy(function) else {
-        return false;
-    };
-    let arn = function.to_string();
-    // What AddPermission took always reads.
-    let Ok(policy) = Policy::parse(&permissions::text(&stored, &arn)) else {
-        return false;
-    };
-    actions.iter().all(|(action, keys)| {
-        let request = Request {
-            caller,
-            action,
-            resource: &arn,
-            keys,
-        };
-        policy.decide(&request) == Verdict::Allow
-    })
+    actions
+        .iter()
+        .all(|(action, keys)| verdict(functions, function, caller, action, keys) == Verdict::Allow)
 }

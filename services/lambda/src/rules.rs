@@ -365,6 +365,103 @@ pub(crate) const PUBLISHER: Pattern = Pattern {
     matches: |text| text.starts_with("arn:") && (DESTINATION.matches)(text),
 };
 
+pub(crate) const POLICY_RESOURCE: Pattern = Pattern {
+    text: r"arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_])+)?|runtime/[a-zA-Z0-9-_./]+)",
+    matches: |text| {
+        let parts: Vec<&str> = text.split(':').collect();
+        let ["arn", partition, "lambda", region, account, rest @ ..] = parts.as_slice() else {
+            return false;
+        };
+        let is_qualifier = |q: &str| q == "$LATEST.PUBLISHED" || q == "$LATEST" || all(q, is_word);
+        (partition.is_empty() || is_partition(partition))
+            && is_region(region)
+            && is_account(account)
+            && match rest {
+                ["function", name] => all(name, is_word),
+                ["function", name, q] => all(name, is_word) && is_qualifier(q),
+                [one] => one
+                    .strip_prefix("runtime/")
+                    .is_some_and(|name| all(name, |b| is_word(b) || b == b'.' || b == b'/')),
+                _ => false,
+            }
+    },
+};
+
+pub(crate) const REVISION: Pattern = Pattern {
+    text: "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    matches: |text| is_uuid(text) && !text.bytes().any(|b| b.is_ascii_uppercase()),
+};
+
+pub(crate) const PUBLISHED_QUALIFIER: Pattern = Pattern {
+    text: r"(\$LATEST\.PUBLISHED|[0-9]+)",
+    matches: |text| text == "$LATEST.PUBLISHED" || all(text, |b| b.is_ascii_digit()),
+};
+
+pub(crate) const TENANT: Pattern = Pattern {
+    text: r"[a-zA-Z0-9\._:\/=+\-@ ]+",
+    matches: |text| {
+        all(text, |b| {
+            b.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&b)
+        })
+    },
+};
+
+pub(crate) const TOPIC: Pattern = Pattern {
+    text: r"[^.]([a-zA-Z0-9\-_.]+)",
+    matches: |text| {
+        (2..=249).contains(&text.len())
+            && !text.starts_with('.')
+            && text
+                .chars()
+                .skip(1)
+                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    },
+};
+
+pub(crate) const BROKER: Pattern = Pattern {
+    text: r"(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9]):[0-9]{1,5}",
+    matches: |text| {
+        let is_label = |label: &str| {
+            all(label, |b| b.is_ascii_alphanumeric() || b == b'-')
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        };
+        text.len() <= 300
+            && text.split_once(':').is_some_and(|(host, port)| {
+                host.split('.').all(is_label)
+                    && port.len() <= 5
+                    && all(port, |b| b.is_ascii_digit())
+            })
+    },
+};
+
+pub(crate) const URI: Pattern = Pattern {
+    text: r"[a-zA-Z0-9-\/*:_+=.@-]*",
+    matches: |text| {
+        text.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-/*:_+=.@".contains(&b))
+    },
+};
+
+pub(crate) const DATABASE: Pattern = Pattern {
+    text: r"[^ /\.$\x22]*",
+    matches: |text| !text.contains([' ', '/', '.', '$', '"']),
+};
+
+pub(crate) const COLLECTION: Pattern = Pattern {
+    text: r"(^(?!(system\x2e)))(^[_a-zA-Z0-9])([^$]*)",
+    matches: |text| {
+        !text.starts_with("system.")
+            && text.starts_with(|c: char| c == '_' || c.is_ascii_alphanumeric())
+            && !text.contains('$')
+    },
+};
+
+pub(crate) const POLLER_GROUP: Pattern = Pattern {
+    text: "[a-zA-Z0-9-_]*",
+    matches: |text| text.bytes().all(is_word),
+};
+
 pub(crate) const RUNTIME_VERSION_ARN: Pattern = Pattern {
     text: r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}::runtime:.+",
     matches: |text| {
@@ -471,6 +568,15 @@ mod tests {
             &["AB", "a_1"],
             &["A", "1A", "A-B", "_A", ""],
         );
+        check(TOPIC, &["to", "_a.b"], &["t", ".to", "to pic", ""]);
+        check(
+            BROKER,
+            &["kafka:1000", "a-1.b.example:9092", "127.0.0.1:1"],
+            &["kafka", "kafka:", "-a:1", "a..b:1", "a:123456", "a:x"],
+        );
+        check(URI, &["", "arn:aws:x", "a@b=c"], &["a b", "a?b"]);
+        check(DATABASE, &["db"], &["a.b", "a$b", "a/b"]);
+        check(COLLECTION, &["_c", "a b"], &["system.x", "$a", "-a", ""]);
         check(ALIAS, &["live", "2024-01-02"], &["2024", "a.b", ""]);
         check(
             RESOURCE_ARN,

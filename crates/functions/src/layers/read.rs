@@ -93,6 +93,7 @@ mod tests {
             principal,
             action: GET.to_owned(),
             conditions: Vec::new(),
+            written: None,
         };
         let account: Account = "222222222222".parse().unwrap();
         let root = |a: &str| Principal::Aws(format!("arn:aws:iam::{a}:root"));

@@ -260,6 +260,7 @@ async fn another_account_needs_the_policy_of_a_layer() {
         principal: Principal::Aws("arn:aws:iam::000000000000:root".to_owned()),
         action: "lambda:GetLayerVersion".to_owned(),
         conditions: Vec::new(),
+        written: None,
     };
     let functions = &w.functions;
     let add = |id: &str, revision| {

@@ -288,14 +288,17 @@ async fn tags_are_counted_and_change_the_revision() {
     let before = w.functions.describe(&f).unwrap().deployed.clone();
     let tags = |n: usize| (0..n).map(|i| (format!("k{i}"), "v".to_owned())).collect();
     assert!(matches!(
-        w.functions.tag(&f, tags(51)).await,
+        w.functions
+            .tag(&f, functions::TagChange::Add(tags(51)))
+            .await,
         Err(Error::TooManyTags { max: 50 })
     ));
-    w.functions.tag(&f, tags(50)).await.unwrap();
     w.functions
-        .untag(&f, vec!["k0".to_owned(), "none".to_owned()])
+        .tag(&f, functions::TagChange::Add(tags(50)))
         .await
         .unwrap();
+    let gone = functions::TagChange::Remove(vec!["k0".to_owned(), "none".to_owned()]);
+    w.functions.tag(&f, gone).await.unwrap();
     let after = w.functions.describe(&f).unwrap();
     assert_eq!(after.tags.len(), 49);
     assert_ne!(after.deployed.revision, before.revision);
@@ -384,7 +387,7 @@ async fn an_update_that_waits_sees_what_came_before_it() {
     let edit = |_: &mut functions::Config| Ok(());
     // The first has the function's lock when the second, which saw the same state, comes.
     let (tagged, updated) = tokio::join!(
-        w.functions.tag(&f, tags),
+        w.functions.tag(&f, functions::TagChange::Add(tags)),
         w.functions.update_configuration(&f, Some(&seen), edit),
     );
     tagged.unwrap();

@@ -9,6 +9,7 @@ fn statement(id: &str) -> Statement {
         principal: Principal::Service("s3.amazonaws.com".to_owned()),
         action: "lambda:InvokeFunction".to_owned(),
         conditions: Vec::new(),
+        written: None,
     }
 }
 

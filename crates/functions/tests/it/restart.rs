@@ -13,7 +13,10 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     let f = w.active("f").await;
     w.publish(&f).await;
     w.functions
-        .tag(&f, [("k".to_owned(), "v".to_owned())].into())
+        .tag(
+            &f,
+            functions::TagChange::Add([("k".to_owned(), "v".to_owned())].into()),
+        )
         .await
         .unwrap();
     let limits = AccountLimits {

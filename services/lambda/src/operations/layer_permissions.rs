@@ -41,6 +41,7 @@ pub(crate) async fn add(
         principal: principal(input.principal.as_deref().unwrap_or_default())?,
         action: input.action.unwrap_or_default(),
         conditions: of_organization.into_iter().collect(),
+        written: None,
     };
     let shown = document(&statement, &arn);
     let fits = move |policy: &Policy| {

@@ -9,11 +9,14 @@ pub(crate) mod delete;
 pub(crate) mod event_invoke;
 pub(crate) mod layer_permissions;
 pub(crate) mod layers;
+pub(crate) mod mappings;
 pub(crate) mod permissions;
 pub(crate) mod provisioned;
 pub(crate) mod read;
 pub(crate) mod recursion;
+pub(crate) mod resource_policies;
 pub(crate) mod runtime;
+pub(crate) mod scaling;
 pub(crate) mod signing;
 pub(crate) mod streaming;
 pub(crate) mod tags;
@@ -25,27 +28,23 @@ use http::Method;
 
 /// Operations that AWS has and Kiln has not, with their routes.
 #[rustfmt::skip]
-pub(crate) const NOT_BUILT: [(&str, Method, &str); 22] = [
+pub(crate) const NOT_BUILT: [(&str, Method, &str); 18] = [
     ("CheckpointDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
     ("CreateCapacityProvider", Method::POST, "/2025-11-30/capacity-providers"),
-    ("CreateEventSourceMapping", Method::POST, "/2015-03-31/event-source-mappings"),
     ("DeleteCapacityProvider", Method::DELETE, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-    ("DeleteEventSourceMapping", Method::DELETE, "/2015-03-31/event-source-mappings/{UUID}"),
+    ("DeleteDurableExecution", Method::DELETE, "/2025-12-01/durable-executions/{DurableExecutionArn}"),
     ("GetCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
     ("GetDurableExecution", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}"),
     ("GetDurableExecutionHistory", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
     ("GetDurableExecutionState", Method::GET, "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
-    ("GetEventSourceMapping", Method::GET, "/2015-03-31/event-source-mappings/{UUID}"),
-    ("GetFunctionScalingConfig", Method::GET, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
     ("ListCapacityProviders", Method::GET, "/2025-11-30/capacity-providers"),
     ("ListDurableExecutionsByFunction", Method::GET, "/2025-12-01/functions/{FunctionName}/durable-executions"),
-    ("ListEventSourceMappings", Method::GET, "/2015-03-31/event-source-mappings"),
     ("ListFunctionVersionsByCapacityProvider", Method::GET, "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
-    ("PutFunctionScalingConfig", Method::PUT, "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
+    ("PauseDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
+    ("ResumeDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
     ("SendDurableExecutionCallbackFailure", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
     ("SendDurableExecutionCallbackHeartbeat", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),
     ("SendDurableExecutionCallbackSuccess", Method::POST, "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"),
     ("StopDurableExecution", Method::POST, "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
     ("UpdateCapacityProvider", Method::PUT, "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-    ("UpdateEventSourceMapping", Method::PUT, "/2015-03-31/event-source-mappings/{UUID}"),
 ];

@@ -168,6 +168,7 @@ fn statement(input: &AddPermissionRequest) -> Result<Statement, Fault> {
         principal: principal(input.principal.as_deref().unwrap_or_default())?,
         action: input.action.clone().unwrap_or_default(),
         conditions,
+        written: None,
     })
 }
 
@@ -206,7 +207,15 @@ pub(crate) struct Document {
 struct Documents {
     version: &'static str,
     id: &'static str,
-    statement: Vec<Document>,
+    statement: Vec<Shown>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown {
+    Added(Document),
+    /// As it was put.
+    Written(Value),
 }
 
 pub(crate) fn document(statement: &Statement, arn: &str) -> Document {
@@ -234,7 +243,11 @@ pub(crate) fn document(statement: &Statement, arn: &str) -> Document {
 }
 
 pub(crate) fn text(policy: &Policy, arn: &str) -> String {
-    let statement = policy.statements.iter().map(|s| document(s, arn)).collect();
+    let shown = |s: &Statement| match &s.written {
+        Some(text) => Shown::Written(serde_json::from_str(text).unwrap_or_default()),
+        None => Shown::Added(document(s, arn)),
+    };
+    let statement = policy.statements.iter().map(shown).collect();
     let all = Documents {
         version: "2012-10-17",
         id: "default",

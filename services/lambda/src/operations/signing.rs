@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use functions::SigningConfig;
+use functions::{SigningConfig, TagChange};
 use model::{Account, Region};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -106,14 +106,15 @@ impl Named {
     }
 
     async fn existing(&self, lambda: &Lambda) -> Result<SigningConfig, Fault> {
-        let none = || {
-            let arn = &self.arn;
-            missing(format!(
-                "The Lambda code signing configuration {arn} can not be found."
-            ))
-            .without_type()
-        };
-        self.config(lambda).await?.ok_or_else(none)
+        self.config(lambda).await?.ok_or_else(|| self.gone())
+    }
+
+    fn gone(&self) -> Fault {
+        let arn = &self.arn;
+        missing(format!(
+            "The Lambda code signing configuration {arn} can not be found."
+        ))
+        .without_type()
     }
 
     fn shown(&self, config: SigningConfig) -> CodeSigningConfig {
@@ -164,7 +165,13 @@ pub(crate) async fn create(
         modified_us: 0,
     };
     apply(&mut config, input);
-    store(&lambda, named, config).await
+    config.modified_us = lambda.tasks.clock().now().unix_micros();
+    let functions = &lambda.functions;
+    let stored = functions.create_signing(&named.account, &named.region, config.clone());
+    stored.await.map_err(fault::refused_anywhere)?;
+    Ok(CodeSigningConfigResponse {
+        code_signing_config: named.shown(config),
+    })
 }
 
 /// [Lambda API: UpdateCodeSigningConfig]
@@ -178,9 +185,19 @@ pub(crate) async fn update(
     check_settings(&mut v, &input);
     v.check()?;
     let named = Named::read(&cx, input.code_signing_config_arn.as_deref())?;
-    let mut config = named.existing(&lambda).await?;
-    apply(&mut config, input);
-    store(&lambda, named, config).await
+    let id = named.existing(&lambda).await?.id;
+    let now = lambda.tasks.clock().now();
+    let functions = &lambda.functions;
+    let edit = move |config: &mut SigningConfig| {
+        apply(config, input);
+        config.modified_us = now.unix_micros();
+        Ok(())
+    };
+    let changed = functions.edit_signing(&named.account, &named.region, &id, edit);
+    let changed = changed.await.map_err(fault::refused_anywhere)?;
+    Ok(CodeSigningConfigResponse {
+        code_signing_config: named.shown(changed.ok_or_else(|| named.gone())?),
+    })
 }
 
 /// [Lambda API: GetCodeSigningConfig]
@@ -398,16 +415,28 @@ fn apply(config: &mut SigningConfig, input: SigningRequest) {
     }
 }
 
-async fn store(
+/// The tags of the configuration that an ARN names.
+pub(crate) async fn list_tags(
     lambda: &Lambda,
-    named: Named,
-    mut config: SigningConfig,
-) -> Result<CodeSigningConfigResponse, Fault> {
-    config.modified_us = lambda.tasks.clock().now().unix_micros();
+    cx: &Context,
+    arn: &str,
+) -> Result<BTreeMap<String, String>, Fault> {
+    let named = Named::read(cx, Some(arn))?;
+    Ok(named.existing(lambda).await?.tags)
+}
+
+pub(crate) async fn change_tags(
+    lambda: &Lambda,
+    cx: &Context,
+    arn: &str,
+    change: TagChange,
+) -> Result<(), Fault> {
+    let named = Named::read(cx, Some(arn))?;
+    let id = named.existing(lambda).await?.id;
     let functions = &lambda.functions;
-    let stored = functions.put_signing(&named.account, &named.region, config.clone());
-    stored.await.map_err(fault::refused_anywhere)?;
-    Ok(CodeSigningConfigResponse {
-        code_signing_config: named.shown(config),
-    })
+    let changed = functions.tag_signing(&named.account, &named.region, &id, change);
+    match changed.await.map_err(fault::refused_anywhere)? {
+        true => Ok(()),
+        false => Err(named.gone()),
+    }
 }

@@ -1,5 +1,6 @@
 use std::io::{Cursor, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::invoke::{Catalog, EventQueue, Invoke, InvokeConfig, Parts, SessionKeys};
 use base64::Engine;
@@ -8,7 +9,8 @@ use bytes::Bytes;
 use functions::{Functions, FunctionsConfig};
 use http::{HeaderMap, Request};
 use http_body_util::{BodyExt, Full};
-use model::ports::NoLogs;
+use model::Arn;
+use model::ports::{NoLogs, QueueFacts, QueueMessage, QueueReader, Unread};
 use sandbox::fake::Fake;
 use serde_json::{Value, json};
 use store::simulated;
@@ -19,6 +21,42 @@ pub(crate) const ROLE: &str = "arn:aws:iam::000000000000:role/r";
 pub(crate) const ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function";
 pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
 pub(crate) const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000001";
+
+/// Queues `q` and `q.fifo`, and `slow`, whose messages come back too early.
+struct Queues;
+
+#[async_trait::async_trait]
+impl QueueReader for Queues {
+    async fn facts(&self, queue: &Arn) -> Result<QueueFacts, Unread> {
+        let seconds = match queue.resource.as_str() {
+            "q" | "q.fifo" => 30,
+            "slow" => 2,
+            _ => {
+                return Err(Unread {
+                    code: "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+                    message: "The specified queue does not exist.".to_owned(),
+                    is_retryable: false,
+                });
+            }
+        };
+        Ok(QueueFacts {
+            is_fifo: queue.resource.ends_with(".fifo"),
+            visibility_timeout: Duration::from_secs(seconds),
+        })
+    }
+
+    async fn receive(&self, _: &Arn, _: usize, _: Duration) -> Result<Vec<QueueMessage>, Unread> {
+        Ok(Vec::new())
+    }
+
+    async fn delete(&self, _: &Arn, _: &[String]) -> Result<(), Unread> {
+        Ok(())
+    }
+
+    async fn hold(&self, _: &Arn, _: &str, _: Duration) -> Result<(), Unread> {
+        Ok(())
+    }
+}
 
 /// The service on one simulated disk.
 pub(crate) struct Api {
@@ -87,6 +125,7 @@ impl Api {
             tasks: tasks.clone(),
             control_rates: false,
             url_base: lambda::UrlBase::new("localhost", 4566),
+            queues: Arc::new(Queues),
         };
         let hosts = lambda::urls(&deps);
         let router = Router::new(Access::off()).with_hosts(hosts);

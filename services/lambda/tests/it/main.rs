@@ -9,6 +9,7 @@ mod event_invoke;
 mod harness;
 mod invoke;
 mod layers;
+mod mappings;
 mod names;
 mod permissions;
 mod refusals;

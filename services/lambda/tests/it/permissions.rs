@@ -149,3 +149,103 @@ async fn loops_are_ended_unless_they_are_allowed() {
         "1 validation error detected: Value 'InvalidValue' at 'recursiveLoop' failed to satisfy constraint: Member must satisfy enum value set: [Terminate, Allow]"
     );
 }
+
+fn policy_path(arn: &str) -> String {
+    format!("/2026-07-09/resource-policy/{}", arn.replace(':', "%3A"))
+}
+
+#[tokio::test]
+async fn a_policy_is_put_as_a_whole_and_removed() {
+    let api = Api::new().await;
+    api.active("f").await;
+    let arn = format!("{ARN}:f");
+    let path = policy_path(&arn);
+    let added = json!({"StatementId": "a", "Action": "lambda:InvokeFunction", "Principal": "111111111111"});
+    api.call("POST", &format!("{FUNCTIONS}/f/policy"), added)
+        .await;
+    let before = api.get(&path).await.json();
+    let own = api.get(&format!("{FUNCTIONS}/f/policy")).await.json();
+    assert_eq!(before, own);
+
+    let deny = json!({"Sid": "d", "Effect": "Deny", "Principal": {"AWS": "222222222222"},
+        "Action": "lambda:GetFunction", "Resource": arn});
+    let document = json!({"Version": "2012-10-17", "Statement": [deny]}).to_string();
+    let stale = json!({"Policy": document, "RevisionId": "00000000-0000-0000-0000-000000000000"});
+    assert_eq!(api.call("PUT", &path, stale).await.status, 412);
+    let new = json!({"Policy": document, "RevisionId": before["RevisionId"]});
+    let put = api.call("PUT", &path, new).await;
+    let shown = json!({"Version": "2012-10-17", "Id": "default", "Statement": [deny]});
+    let text = put.json()["Policy"].as_str().unwrap().to_owned();
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), shown);
+    assert_eq!(api.get(&path).await.json(), put.json());
+    let own = api.get(&format!("{FUNCTIONS}/f/policy")).await.json();
+    assert_eq!(own["Policy"], put.json()["Policy"]);
+
+    let stale = format!(
+        "{path}?RevisionId={}",
+        before["RevisionId"].as_str().unwrap()
+    );
+    assert_eq!(api.call("DELETE", &stale, Value::Null).await.status, 412);
+    assert_eq!(api.call("DELETE", &path, Value::Null).await.status, 204);
+    let none = (
+        404,
+        "ResourceNotFoundException".to_owned(),
+        "The resource you requested does not exist.".to_owned(),
+    );
+    assert_eq!(api.get(&path).await.error(), none);
+    assert_eq!(api.call("DELETE", &path, Value::Null).await.error(), none);
+    let of_nobody = json!({"Policy": document.replace(":f\"", ":x\"")});
+    let refused = api
+        .call("PUT", &policy_path(&format!("{ARN}:x")), of_nobody)
+        .await;
+    assert_eq!(refused.error().2, format!("Function not found: {ARN}:x"));
+}
+
+#[tokio::test]
+async fn functions_without_a_capacity_provider_do_not_scale_by_configuration() {
+    let api = Api::new().await;
+    api.active("f").await;
+    api.call("POST", &format!("{FUNCTIONS}/f/versions"), json!({}))
+        .await;
+    let path = "/2025-11-30/functions/f/function-scaling-config";
+    let config = json!({"FunctionScalingConfig": {"MinExecutionEnvironments": 1}});
+    for (method, path, code, status) in [
+        (
+            "PUT",
+            format!("{path}?Qualifier=1"),
+            "InvalidParameterValueException",
+            400,
+        ),
+        (
+            "GET",
+            format!("{path}?Qualifier=1"),
+            "InvalidParameterValueException",
+            400,
+        ),
+        (
+            "GET",
+            format!("{path}?Qualifier=2"),
+            "ResourceNotFoundException",
+            404,
+        ),
+        ("GET", path.to_owned(), "ValidationException", 400),
+        (
+            "GET",
+            format!("{path}?Qualifier=live"),
+            "ValidationException",
+            400,
+        ),
+    ] {
+        let body = if method == "PUT" {
+            config.clone()
+        } else {
+            Value::Null
+        };
+        let refused = api.call(method, &path, body).await.error();
+        assert_eq!(
+            (refused.0, refused.1.as_str()),
+            (status, code),
+            "{method} {path}"
+        );
+    }
+}
