@@ -5,6 +5,7 @@ use serde_json::Value;
 use wire::{Context, Fault};
 
 use crate::name::Target;
+use crate::permit;
 
 /// Longest zip in a request.  [Lambda quotas: deployment package]
 pub(crate) const ZIP_MAX: usize = 52_428_800;
@@ -58,17 +59,32 @@ pub(crate) fn other_account(cx: &Context, arn: &str) -> Fault {
             .without_message()
             .with_member("Message", Value::Null);
     }
-    let action = match operation {
-        "Invoke" => "InvokeFunction",
-        other => other,
-    };
+    let action = permit::action(operation);
+    denied(
+        cx,
+        &action,
+        arn,
+        &format!("because no resource-based policy allows the {action} action"),
+    )
+}
+
+/// A policy denies what others may allow.
+pub(crate) fn denied_explicitly(cx: &Context, arn: &str) -> Fault {
+    let action = permit::action(cx.operation());
+    denied(
+        cx,
+        &action,
+        arn,
+        "with an explicit deny in a resource-based policy",
+    )
+}
+
+fn denied(cx: &Context, action: &str, arn: &str, why: &str) -> Fault {
+    let who = cx.principal_arn();
     Fault::client(
         "AccessDeniedException",
         403,
-        format!(
-            "User: {} is not authorized to perform: lambda:{action} on resource: {arn} because no resource-based policy allows the lambda:{action} action",
-            cx.principal_arn()
-        ),
+        format!("User: {who} is not authorized to perform: {action} on resource: {arn} {why}"),
     )
     .capital_message()
 }

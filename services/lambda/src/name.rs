@@ -1,7 +1,9 @@
 use model::{Account, FunctionRef, Qualifier, Region};
 use wire::{Context, Fault};
 
+use crate::Lambda;
 use crate::fault;
+use crate::permit;
 use crate::rules::{
     ALIAS, FUNCTION_NAME, NAMESPACED_FUNCTION_NAME, Pattern, QUALIFIER, URL_FUNCTION_NAME,
     is_region,
@@ -145,6 +147,20 @@ impl Target {
         Target::resolve(cx, name, qualifier)
     }
 
+    /// As [`Target::read`], for operations that a function's policy may open to other accounts.
+    pub(crate) fn read_shared(
+        lambda: &Lambda,
+        cx: &Context,
+        shape: Shape,
+        name: &str,
+        qualifier: Option<&str>,
+    ) -> Result<Target, Fault> {
+        let mut v = Violations::new();
+        Target::check(&mut v, shape, Some(name), qualifier);
+        v.check()?;
+        Target::shared(lambda, cx, name, qualifier)
+    }
+
     /// Adds what is wrong with the form.
     pub(crate) fn check(
         v: &mut Violations,
@@ -166,6 +182,28 @@ impl Target {
         name: &str,
         qualifier: Option<&str>,
     ) -> Result<Target, Fault> {
+        let target = Target::anywhere(cx, name, qualifier)?;
+        match target.account.as_str() == cx.account() {
+            true => Ok(target),
+            false => Err(fault::other_account(cx, name)),
+        }
+    }
+
+    /// As [`Target::resolve`], for operations that a function's policy may open to other accounts, and
+    /// deny to its own.  [Lambda guide: cross-account access]
+    pub(crate) fn shared(
+        lambda: &Lambda,
+        cx: &Context,
+        name: &str,
+        qualifier: Option<&str>,
+    ) -> Result<Target, Fault> {
+        let target = Target::anywhere(cx, name, qualifier)?;
+        permit::check(&lambda.functions, cx, &target, name)?;
+        Ok(target)
+    }
+
+    /// A function of any account.
+    fn anywhere(cx: &Context, name: &str, qualifier: Option<&str>) -> Result<Target, Fault> {
         let (account, region) = home(cx)?;
         let Some(found) = parts(name, true) else {
             return Err(Fault::internal("a function name was not checked"));
@@ -173,9 +211,10 @@ impl Target {
         if let Some(other) = found.region.filter(|r| *r != region.as_str()) {
             return Err(fault::other_region(other, region.as_str()));
         }
-        if found.account.is_some_and(|a| a != account.as_str()) {
-            return Err(fault::other_account(cx, name));
-        }
+        let account = match found.account {
+            Some(other) => other.parse().map_err(|_| fault::bad_scope("account id"))?,
+            None => account,
+        };
         let qualifier = match (found.qualifier, qualifier) {
             (Some(a), Some(b)) if a != b => return Err(fault::qualifiers_differ()),
             (a, b) => a.or(b),

@@ -24,7 +24,7 @@ pub(crate) async fn create(
     cx: Context,
     input: AliasRequest,
 ) -> Result<AliasConfiguration, Fault> {
-    let (target, name) = checked(&cx, &input, true)?;
+    let (target, name) = checked(&lambda, &cx, &input, true)?;
     let version = input.function_version.as_deref().unwrap_or_default();
     let weight = weight(&input, version)?;
     let version = published(version, &target)?;
@@ -46,7 +46,7 @@ pub(crate) async fn update(
     cx: Context,
     input: AliasRequest,
 ) -> Result<AliasConfiguration, Fault> {
-    let (target, name) = checked(&cx, &input, false)?;
+    let (target, name) = checked(&lambda, &cx, &input, false)?;
     let function = target.function()?;
     let alias = function.with_qualifier(Some(Qualifier::Alias(name.clone())));
     let former = lambda
@@ -81,7 +81,7 @@ pub(crate) async fn get(
     cx: Context,
     input: AliasRequest,
 ) -> Result<AliasConfiguration, Fault> {
-    let (target, name) = checked(&cx, &input, false)?;
+    let (target, name) = checked(&lambda, &cx, &input, false)?;
     let function = target.function()?;
     let alias = function.with_qualifier(Some(Qualifier::Alias(name)));
     let found = lambda
@@ -97,7 +97,7 @@ pub(crate) async fn delete(
     cx: Context,
     input: AliasRequest,
 ) -> Result<(), Fault> {
-    let (target, name) = checked(&cx, &input, false)?;
+    let (target, name) = checked(&lambda, &cx, &input, false)?;
     lambda
         .functions
         .delete_alias(&target.function()?, name)
@@ -117,7 +117,7 @@ pub(crate) async fn list(
     v.text("functionVersion", version, (1, 1_024), VERSION);
     v.range("maxItems", input.max_items, 1, 10_000);
     v.check()?;
-    let target = unqualified(Target::resolve(&cx, &input.function_name, None)?)?;
+    let target = unqualified(Target::shared(&lambda, &cx, &input.function_name, None)?)?;
     let function = target.function()?;
     let mut aliases = lambda
         .functions
@@ -139,7 +139,12 @@ pub(crate) async fn list(
 }
 
 /// Checks the members of a request for one alias.
-fn checked(cx: &Context, input: &AliasRequest, is_new: bool) -> Result<(Target, AliasName), Fault> {
+fn checked(
+    lambda: &Lambda,
+    cx: &Context,
+    input: &AliasRequest,
+    is_new: bool,
+) -> Result<(Target, AliasName), Fault> {
     let mut v = Violations::new();
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
     v.text("name", input.name.as_deref(), (1, 128), ALIAS);
@@ -152,7 +157,7 @@ fn checked(cx: &Context, input: &AliasRequest, is_new: bool) -> Result<(Target, 
     }
     check_weights(&mut v, input.weights());
     v.check()?;
-    let target = unqualified(Target::resolve(cx, &input.function_name, None)?)?;
+    let target = unqualified(Target::shared(lambda, cx, &input.function_name, None)?)?;
     let name = input.name.as_deref().unwrap_or_default();
     let name = name
         .parse()

@@ -20,7 +20,12 @@ pub(crate) async fn invoke(
     cx: Context,
     request: RawRequest,
 ) -> Result<RawResponse, Fault> {
-    let asked = Asked::read(&cx, &request, &["Event", "RequestResponse", "DryRun"])?;
+    let asked = Asked::read(
+        &lambda,
+        &cx,
+        &request,
+        &["Event", "RequestResponse", "DryRun"],
+    )?;
     if asked.kind == "DryRun" {
         return asked.dry_run(&lambda);
     }
@@ -41,7 +46,7 @@ pub(crate) async fn invoke_async(
     cx: Context,
     request: RawRequest,
 ) -> Result<RawResponse, Fault> {
-    let asked = Asked::read(&cx, &request, &[])?;
+    let asked = Asked::read(&lambda, &cx, &request, &[])?;
     let target = asked.target.clone();
     let event = Asked {
         kind: "Event",
@@ -61,6 +66,7 @@ pub(crate) struct Asked<'a> {
 
 impl<'a> Asked<'a> {
     pub(crate) fn read(
+        lambda: &Lambda,
         cx: &Context,
         request: &'a RawRequest,
         kinds: &[&str],
@@ -74,7 +80,7 @@ impl<'a> Asked<'a> {
         v.one_of("invocationType", kind, kinds);
         v.one_of("logType", log_type, &["None", "Tail"]);
         v.check()?;
-        let target = Target::resolve(cx, name, qualifier)?;
+        let target = Target::shared(lambda, cx, name, qualifier)?;
         Ok(Asked {
             function: target.function().map_err(|_| unknown(&target))?,
             target,

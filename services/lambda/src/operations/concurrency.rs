@@ -20,7 +20,7 @@ pub(crate) async fn put(
     v.required("reservedConcurrentExecutions", asked.as_ref());
     v.range("reservedConcurrentExecutions", asked, 0, i64::MAX);
     v.check()?;
-    let target = of_function(Target::resolve(&cx, &input.function_name, None)?)?;
+    let target = of_function(Target::shared(&lambda, &cx, &input.function_name, None)?)?;
     let function = target.function()?;
     // Told before what is wrong with the number.  [observed]
     if !lambda.functions.exists(&function) {
@@ -43,7 +43,13 @@ pub(crate) async fn delete(
     cx: Context,
     input: FunctionRefRequest,
 ) -> Result<(), Fault> {
-    let target = of_function(Target::read(&cx, PLAIN, &input.function_name, None)?)?;
+    let target = of_function(Target::read_shared(
+        &lambda,
+        &cx,
+        PLAIN,
+        &input.function_name,
+        None,
+    )?)?;
     let done = lambda.functions.unreserve(&target.function()?).await;
     done.map_err(|e| fault::refused(e, &target))
 }
@@ -54,7 +60,13 @@ pub(crate) async fn get(
     cx: Context,
     input: FunctionRefRequest,
 ) -> Result<Concurrency, Fault> {
-    let target = of_function(Target::read(&cx, PLAIN, &input.function_name, None)?)?;
+    let target = of_function(Target::read_shared(
+        &lambda,
+        &cx,
+        PLAIN,
+        &input.function_name,
+        None,
+    )?)?;
     let found = lambda
         .functions
         .describe(&target.function()?)

@@ -14,7 +14,8 @@ pub(crate) async fn delete(
     cx: Context,
     input: FunctionRefRequest,
 ) -> Result<(), Fault> {
-    let target = Target::read(
+    let target = Target::read_shared(
+        &lambda,
         &cx,
         NAMESPACED,
         &input.function_name,

@@ -68,7 +68,7 @@ pub(crate) async fn put(
     cx: Context,
     input: EventInvokeRequest,
 ) -> Result<FunctionEventInvokeConfig, Fault> {
-    let target = checked(&cx, &input)?;
+    let target = checked(&lambda, &cx, &input)?;
     if input.maximum_retry_attempts.is_none()
         && input.maximum_event_age_in_seconds.is_none()
         && input.destination_config.is_none()
@@ -86,7 +86,7 @@ pub(crate) async fn update(
     cx: Context,
     input: EventInvokeRequest,
 ) -> Result<FunctionEventInvokeConfig, Fault> {
-    let target = checked(&cx, &input)?;
+    let target = checked(&lambda, &cx, &input)?;
     write(&lambda, &target, input, false).await
 }
 
@@ -97,7 +97,7 @@ pub(crate) async fn get(
     input: FunctionRefRequest,
 ) -> Result<FunctionEventInvokeConfig, Fault> {
     let qualifier = input.qualifier.as_deref();
-    let target = Target::read(&cx, NAMESPACED, &input.function_name, qualifier)?;
+    let target = Target::read_shared(&lambda, &cx, NAMESPACED, &input.function_name, qualifier)?;
     let found = target.function().ok().and_then(|function| {
         let attached = lambda.functions.attached(&function)?;
         Some(shown(&function, attached.event_invoke.as_ref()?))
@@ -112,7 +112,7 @@ pub(crate) async fn delete(
     input: FunctionRefRequest,
 ) -> Result<(), Fault> {
     let qualifier = input.qualifier.as_deref();
-    let target = Target::read(&cx, NAMESPACED, &input.function_name, qualifier)?;
+    let target = Target::read_shared(&lambda, &cx, NAMESPACED, &input.function_name, qualifier)?;
     let function = target.function().map_err(|_| has_none(&target))?;
     let removed = lambda.functions.attach(&function, |attached| {
         let former = attached.event_invoke.take();
@@ -137,7 +137,7 @@ pub(crate) async fn list(
     Target::check(&mut v, NAMESPACED, Some(&input.function_name), None);
     v.range("maxItems", input.max_items, 1, 50);
     v.check()?;
-    let target = Target::resolve(&cx, &input.function_name, None)?;
+    let target = Target::shared(&lambda, &cx, &input.function_name, None)?;
     let function = target.function().map_err(|_| no_function())?;
     let all = lambda.functions.all_attached(&function);
     let after = match &input.marker {
@@ -162,7 +162,7 @@ pub(crate) async fn list(
     })
 }
 
-fn checked(cx: &Context, input: &EventInvokeRequest) -> Result<Target, Fault> {
+fn checked(lambda: &Lambda, cx: &Context, input: &EventInvokeRequest) -> Result<Target, Fault> {
     let mut v = Violations::new();
     let qualifier = input.qualifier.as_deref();
     Target::check(&mut v, NAMESPACED, Some(&input.function_name), qualifier);
@@ -189,7 +189,7 @@ fn checked(cx: &Context, input: &EventInvokeRequest) -> Result<Target, Fault> {
         v.text(&field, arn, (0, 350), DESTINATION);
     }
     v.check()?;
-    Target::resolve(cx, &input.function_name, qualifier)
+    Target::shared(lambda, cx, &input.function_name, qualifier)
 }
 
 /// Writes the members that were given; with `is_whole` the others are unset.

@@ -90,7 +90,7 @@ pub(crate) async fn get(
     input: PermissionRequest,
 ) -> Result<GetPolicyResponse, Fault> {
     let qualifier = input.qualifier.as_deref();
-    let target = Target::read(&cx, NAMESPACED, &input.function_name, qualifier)?;
+    let target = Target::read_shared(&lambda, &cx, NAMESPACED, &input.function_name, qualifier)?;
     let found = |f: FunctionRef| lambda.functions.policy(&f);
     let policy = target
         .function()

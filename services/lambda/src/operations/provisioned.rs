@@ -27,7 +27,7 @@ pub(crate) async fn put(
     v.required("provisionedConcurrentExecutions", asked.as_ref());
     v.range("provisionedConcurrentExecutions", asked, 1, i64::MAX);
     v.check()?;
-    let (target, function) = named(&cx, &input)?;
+    let (target, function) = named(&lambda, &cx, &input)?;
     // Each is the other's way to a quick start.  [Lambda guide: SnapStart; the words are ours]
     let found = lambda.functions.resolve(&function);
     if found.is_ok_and(|version| version.is_snap_start()) {
@@ -64,7 +64,7 @@ pub(crate) async fn get(
     input: ProvisionedConcurrencyRequest,
 ) -> Result<ProvisionedConcurrencyConfig, Fault> {
     checks(&input).check()?;
-    let (target, function) = named(&cx, &input)?;
+    let (target, function) = named(&lambda, &cx, &input)?;
     not_latest(&function)?;
     let found = lambda.functions.provisioned(&function);
     let provisioned = found.map_err(|e| refused(e, &target))?.ok_or_else(|| {
@@ -87,7 +87,7 @@ pub(crate) async fn delete(
     input: ProvisionedConcurrencyRequest,
 ) -> Result<(), Fault> {
     checks(&input).check()?;
-    let (target, function) = named(&cx, &input)?;
+    let (target, function) = named(&lambda, &cx, &input)?;
     not_latest(&function)?;
     let done = lambda.functions.unprovision(&function).await;
     done.map_err(|e| refused(e, &target))
@@ -103,7 +103,7 @@ pub(crate) async fn list(
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
     v.range("maxItems", input.max_items, 1, 50);
     v.check()?;
-    let target = Target::resolve(&cx, &input.function_name, None)?.unqualified();
+    let target = Target::shared(&lambda, &cx, &input.function_name, None)?.unqualified();
     let function = target.function()?;
     let found = lambda.functions.list_provisioned(&function);
     let mut found = found.map_err(|_| fault::not_found(&target.arn()))?;
@@ -139,10 +139,11 @@ fn checks(input: &ProvisionedConcurrencyRequest) -> Violations {
 }
 
 fn named(
+    lambda: &Lambda,
     cx: &Context,
     input: &ProvisionedConcurrencyRequest,
 ) -> Result<(Target, FunctionRef), Fault> {
-    let target = Target::resolve(cx, &input.function_name, input.qualifier.as_deref())?;
+    let target = Target::shared(lambda, cx, &input.function_name, input.qualifier.as_deref())?;
     let function = target.function()?;
     Ok((target, function))
 }

@@ -60,7 +60,7 @@ pub(crate) fn described(
     input: &FunctionRefRequest,
 ) -> Result<(Target, Details), Fault> {
     let qualifier = input.qualifier.as_deref();
-    let target = Target::read(cx, NAMESPACED, &input.function_name, qualifier)?;
+    let target = Target::read_shared(lambda, cx, NAMESPACED, &input.function_name, qualifier)?;
     let found = lambda.functions.describe(&target.function()?);
     let found = found.map_err(|_| fault::not_found(&target.arn()))?;
     Ok((target, found))

@@ -23,7 +23,7 @@ pub(crate) async fn invoke_with_response_stream(
     cx: Context,
     request: RawRequest,
 ) -> Result<RawResponse, Fault> {
-    let asked = Asked::read(&cx, &request, &["RequestResponse", "DryRun"])?;
+    let asked = Asked::read(&lambda, &cx, &request, &["RequestResponse", "DryRun"])?;
     if asked.kind == "DryRun" {
         return asked.dry_run(&lambda);
     }

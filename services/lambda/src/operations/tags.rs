@@ -126,7 +126,7 @@ impl<'a> Tagged<'a> {
 
 /// The function that a resource ARN names.
 fn tagged(lambda: &Lambda, cx: &Context, arn: &str) -> Result<(Target, FunctionRef), Fault> {
-    let target = Target::resolve(cx, arn, None)?;
+    let target = Target::shared(lambda, cx, arn, None)?;
     if target.qualifier.is_some() {
         return Err(invalid_parameter(
             "Tags on function aliases and versions are not supported. Please specify a function ARN.",

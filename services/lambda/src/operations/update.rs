@@ -31,7 +31,7 @@ pub(crate) async fn code(
     };
     check_source(&mut v, "", Some(&code));
     v.check()?;
-    let target = of_function(Target::resolve(&cx, &input.function_name, None)?)?;
+    let target = of_function(Target::shared(&lambda, &cx, &input.function_name, None)?)?;
     let function = target.function()?;
     if !lambda.functions.exists(&function) {
         return Err(fault::not_found(&target.arn()));

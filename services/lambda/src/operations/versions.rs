@@ -25,7 +25,7 @@ pub(crate) async fn publish(
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
     v.length("description", input.description.as_deref(), 0, 256);
     v.check()?;
-    let target = of_function(Target::resolve(&cx, &input.function_name, None)?)?;
+    let target = of_function(Target::shared(&lambda, &cx, &input.function_name, None)?)?;
     let new = NewVersion {
         description: input.description,
         code_sha256: input.code_sha256.filter(|s| !s.is_empty()),
@@ -52,7 +52,7 @@ pub(crate) async fn list(
     Target::check(&mut v, NAMESPACED, Some(&input.function_name), None);
     v.range("maxItems", input.max_items, 1, 10_000);
     v.check()?;
-    let target = Target::resolve(&cx, &input.function_name, None)?;
+    let target = Target::shared(&lambda, &cx, &input.function_name, None)?;
     let mut versions = lambda
         .functions
         .list_versions(&target.function()?)

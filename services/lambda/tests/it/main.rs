@@ -13,6 +13,7 @@ mod mappings;
 mod names;
 mod permissions;
 mod refusals;
+mod sharing;
 mod signing;
 mod streaming;
 mod tags;

@@ -160,7 +160,8 @@ async fn a_policy_is_put_as_a_whole_and_removed() {
     api.active("f").await;
     let arn = format!("{ARN}:f");
     let path = policy_path(&arn);
-    let added = json!({"StatementId": "a", "Action": "lambda:InvokeFunction", "Principal": "111111111111"});
+    let added =
+        json!({"StatementId": "a", "Action": "lambda:InvokeFunction", "Principal": "111111111111"});
     api.call("POST", &format!("{FUNCTIONS}/f/policy"), added)
         .await;
     let before = api.get(&path).await.json();
