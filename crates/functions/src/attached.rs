@@ -7,7 +7,7 @@ use store::{Expect, Op, Record};
 use tasks::Time;
 
 use crate::functions::not_found;
-use crate::index::Key;
+use crate::index::{Entry, Key};
 use crate::{Error, FunctionUrl, Functions};
 
 /// What is attached to `$LATEST`, a version or an alias and is no part of its configuration.
@@ -129,19 +129,9 @@ impl Functions {
             let mut attached = entry.attached.get(&name).map(|a| (**a).clone());
             let mut attached = attached.take().unwrap_or_default();
             edit(&mut attached)?;
-            let op = if attached.is_empty() {
-                this.attached_gone(&key, &name)
-            } else {
-                let record = AttachedRecord {
-                    born: entry.first_version,
-                    attached: attached.clone(),
-                };
-                let [account, region, function] = key.parts();
-                let parts = [account, region, function, &name];
-                this.0
-                    .tables
-                    .attached
-                    .put_op(&parts, &record, Expect::Any)?
+            let op = match attached.is_empty() {
+                true => this.attached_gone(&key, &name),
+                false => this.attached_op(&key, &name, &entry, &attached)?,
             };
             this.0.tables.attached.txn(vec![op]).await?;
             let attached = Arc::new(attached);
@@ -154,6 +144,23 @@ impl Functions {
             Ok(attached)
         })
         .await
+    }
+
+    pub(crate) fn attached_op(
+        &self,
+        key: &Key,
+        name: &str,
+        entry: &Entry,
+        attached: &Attached,
+    ) -> Result<Op, Error> {
+        let record = AttachedRecord {
+            born: entry.first_version,
+            attached: attached.clone(),
+        };
+        let [account, region, function] = key.parts();
+        let parts = [account, region, function, name];
+        let table = &self.0.tables.attached;
+        Ok(table.put_op(&parts, &record, Expect::Any)?)
     }
 
     pub(crate) fn attached_gone(&self, key: &Key, name: &str) -> Op {

@@ -29,6 +29,8 @@ pub struct Config {
     pub kms_key: Option<String>,
     pub file_systems: Vec<FileSystem>,
     pub image: Option<ImageConfig>,
+    /// Whether an environment serves one tenant only; chosen when the function is made.
+    pub is_per_tenant: bool,
 }
 
 /// Where and how much a function logs.  [Lambda API: LoggingConfig]

@@ -264,6 +264,8 @@ pub(crate) struct ConfigRecord {
     file_systems: Vec<(String, String)>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<ImageRecord>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    per_tenant: bool,
 }
 
 #[derive(Serialize, Deserialize, Clone)]
@@ -327,6 +329,7 @@ impl From<&Config> for ConfigRecord {
                 command: i.command,
                 working_directory: i.working_directory,
             }),
+            per_tenant: c.is_per_tenant,
         }
     }
 }
@@ -403,6 +406,7 @@ impl TryFrom<ConfigRecord> for Config {
                 command: i.command,
                 working_directory: i.working_directory,
             }),
+            is_per_tenant: r.per_tenant,
         })
     }
 }

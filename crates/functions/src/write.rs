@@ -9,6 +9,7 @@ use store::{Expect, Op};
 use tasks::Time;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::attached::attached_key;
 use crate::concurrency::records_of;
 use crate::deployed::{LastUpdate, Optimization, State};
 use crate::functions::not_found;
@@ -19,7 +20,7 @@ use crate::records::{
 };
 use crate::settle::Unsettled;
 use crate::tags;
-use crate::{Change, Code, Config, Deployed, Error, Functions, SnapStart};
+use crate::{Attached, Change, Code, Config, Deployed, Error, Functions, SnapStart};
 
 /// Room for one function in the settler's line.
 type Place = mpsc::OwnedPermit<Unsettled>;
@@ -35,6 +36,8 @@ pub struct NewFunction {
     pub tags: BTreeMap<String, String>,
     /// Also publish version 1.
     pub publish: bool,
+    /// The id of the code signing configuration that it shall use.
+    pub signing: Option<String>,
 }
 
 /// Code that replaces that of `$LATEST`.
@@ -126,6 +129,15 @@ impl Functions {
         };
         let mut shown = latest.clone();
         let mut ops = Vec::new();
+        if new.signing.is_some() {
+            let attached = Attached {
+                signing: new.signing,
+                ..Attached::default()
+            };
+            let name = attached_key(None);
+            ops.push(self.attached_op(key, &name, &entry, &attached)?);
+            entry.attached.insert(name, Arc::new(attached));
+        }
         if new.publish {
             shown = self.cut_version(key, &mut entry, &latest, None, true)?;
             ops.push(self.version_op(key, &shown)?);

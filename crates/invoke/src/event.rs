@@ -37,6 +37,8 @@ pub(crate) struct Stored {
     client_context: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) trace: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
     /// As it was sent.
     payload: Box<RawValue>,
 }
@@ -126,6 +128,7 @@ impl Stored {
             accepted_us: accepted.unix_micros(),
             failures: 0,
             client_context: request.client_context.clone(),
+            tenant: request.tenant.clone(),
             // All attempts and what follows from them have one root.
             trace: Some(lineage::rooted(request.trace.as_deref(), accepted, ids)),
             payload,
@@ -179,6 +182,7 @@ impl Stored {
             cognito_identity: None,
             trace: self.trace.clone(),
             want_log: false,
+            tenant: self.tenant.clone(),
         })
     }
 }

@@ -90,6 +90,8 @@ pub struct Request {
     /// `X-Amzn-Trace-Id` of the caller.
     pub trace: Option<String>,
     pub want_log: bool,
+    /// Whom the call is for, where the function keeps its tenants apart.
+    pub tenant: Option<String>,
 }
 
 /// The function ran, well or not.
@@ -114,6 +116,12 @@ pub enum Refused {
     /// The function ran too often in one chain of calls.
     #[error("recursive loop")]
     Recursive,
+    /// The function keeps tenants apart, and the call is for none.
+    #[error("the call is for no tenant")]
+    TenantMissing,
+    /// The call is for a tenant, and the function does not keep tenants apart.
+    #[error("the function does not keep tenants apart")]
+    TenantUnwanted,
     /// An event whose function has a reserved concurrency of zero.
     #[error("the reserved concurrency of the function is zero")]
     SwitchedOff,

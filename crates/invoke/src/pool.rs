@@ -30,6 +30,8 @@ pub(crate) struct Live {
     /// What its extensions are told when it is stopped.
     pub(crate) reason: StopReason,
     pub(crate) is_frozen: bool,
+    /// Whom it serves, where the function keeps its tenants apart.
+    pub(crate) tenant: Option<String>,
 }
 
 /// Counts environments that exist or are being made: of one pool, and of the host.
@@ -148,9 +150,15 @@ impl Pool {
         }
     }
 
-    /// The environment that became idle last, thawed.
-    pub(crate) fn take_idle(&self) -> Option<Live> {
-        let mut live = self.lock().idle.pop()?;
+    /// The environment of `tenant` that became idle last, thawed.
+    pub(crate) fn take_idle(&self, tenant: Option<&str>) -> Option<Live> {
+        let mut live = {
+            let mut state = self.lock();
+            // Mostly the last: few functions keep tenants apart.
+            let idle = &mut state.idle;
+            let at = idle.iter().rposition(|l| l.tenant.as_deref() == tenant)?;
+            idle.remove(at)
+        };
         if std::mem::take(&mut live.is_frozen) {
             live.environment.thaw();
         }

@@ -63,6 +63,9 @@ pub(crate) fn verdict(
     match end {
         Ok(outcome) if outcome.function_error.is_none() => Verdict::Done,
         Err(Refused::NotFound { .. }) => Verdict::GiveUp("the function is gone"),
+        Err(Refused::TenantMissing | Refused::TenantUnwanted) => {
+            Verdict::GiveUp("the function has other tenants")
+        }
         Err(Refused::Recursive) => Verdict::GiveUp("RecursiveLoop"),
         Err(Refused::SwitchedOff) => Verdict::GiveUp("ZeroReservedConcurrency"),
         _ if age >= policy.age_max => Verdict::GiveUp("EventAgeExceeded"),

@@ -295,6 +295,7 @@ impl Starter {
             born: now,
             idle_since: now,
             is_frozen: false,
+            tenant: None,
             reason: StopReason::Spindown,
         }
     }

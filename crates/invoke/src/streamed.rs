@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::handle::{Invoke, Outcome, Refused, Request};
 use crate::pace::Pace;
-use crate::sync::Early;
+use crate::sync::{Early, check_tenant};
 
 /// What a streamed response may be.  [Lambda quotas: 200 MB; the first 6 MB as fast as they come, the
 /// rest at 2 MB in a second]
@@ -62,6 +62,7 @@ impl Invoke {
     /// Those of [`Invoke::request_response`].
     pub async fn response_stream(&self, request: Request) -> Result<Streamed, Refused> {
         let resolved = self.ready(&request.function).await?;
+        check_tenant(&resolved, request.tenant.as_deref())?;
         self.stop_loops(&request)?;
         let admitted = self.0.admit(&resolved, &request.function)?;
         let (inner, limits, clock) = (self.0.clone(), self.0.config.stream, self.0.tasks.clock());

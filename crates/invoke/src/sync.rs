@@ -39,6 +39,7 @@ impl Invoke {
     /// The function did not run: unknown, not active, throttled, or the host cannot run it.
     pub async fn request_response(&self, request: Request) -> Result<Outcome, Refused> {
         let resolved = self.ready(&request.function).await?;
+        check_tenant(&resolved, request.tenant.as_deref())?;
         self.stop_loops(&request)?;
         let admitted = self.0.admit(&resolved, &request.function)?;
         let inner = self.0.clone();
@@ -76,8 +77,8 @@ impl Invoke {
     ///
     /// # Errors
     /// Those that the invocation would give.
-    pub fn dry_run(&self, function: &FunctionRef) -> Result<(), Refused> {
-        self.resolve(function).map(|_| ())
+    pub fn dry_run(&self, function: &FunctionRef, tenant: Option<&str>) -> Result<(), Refused> {
+        check_tenant(&self.resolve(function)?, tenant)
     }
 
     /// A function that was just made is ready a moment later: its first call makes it so.
@@ -98,6 +99,16 @@ impl Invoke {
             .resolve_call(function)
             .map_err(not_found)
             .and_then(active)
+    }
+}
+
+/// A function that keeps its tenants apart needs to know whose call it is, another one must not be told.
+/// [Lambda guide: tenant isolation]
+pub(crate) fn check_tenant(resolved: &Resolved, tenant: Option<&str>) -> Result<(), Refused> {
+    match (resolved.deployed.config.is_per_tenant, tenant) {
+        (true, None) => Err(Refused::TenantMissing),
+        (false, Some(_)) => Err(Refused::TenantUnwanted),
+        _ => Ok(()),
     }
 }
 
@@ -149,7 +160,7 @@ impl Inner {
             self.shelves.pool(&owner, &call.deployed)
         });
         if let Some((pool, allocated)) = shelf
-            && let Some(live) = pool.take_idle()
+            && let Some(live) = pool.take_idle(None)
         {
             let counted = pool.gate.admit_provisioned(share, allocated, now);
             if let Err(why) = counted {

@@ -113,6 +113,7 @@ pub(crate) fn request(parcel: &Parcel) -> Result<Request, Undelivered> {
         cognito_identity: None,
         trace: parcel.trace.clone(),
         want_log: false,
+        tenant: None,
     })
 }
 
@@ -149,6 +150,7 @@ pub(crate) fn derived_id(parts: &[&str]) -> RequestId {
 
 #[cfg(test)]
 mod tests {
+    use functions::Principal;
     use model::ports::Sender;
 
     use super::*;

@@ -209,6 +209,7 @@ async fn replay(admin: Arc<Admin>, cx: Context, input: ReplayEvent) -> Result<Re
         cognito_identity: None,
         trace: None,
         want_log: false,
+        tenant: None,
     };
     let accepted = admin.events.accept_from(&request, &input.id).await;
     accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;

@@ -34,16 +34,38 @@ pub(crate) struct FunctionRequest {
     pub(crate) snap_start: Option<SnapStart>,
     pub(crate) logging_config: Option<LoggingConfig>,
     /// Of CreateFunction alone.
+    pub(crate) tenancy_config: Option<TenancyConfig>,
+    /// Of CreateFunction alone.
+    pub(crate) code_signing_config_arn: Option<String>,
+    /// Of CreateFunction alone.
+    pub(crate) publish_to: Option<String>,
+    pub(crate) durable_config: Option<DurableConfig>,
+    pub(crate) capacity_provider_config: Option<CapacityProviderConfig>,
+    /// Of CreateFunction alone.
     pub(crate) code: Option<FunctionCode>,
     /// Of CreateFunction alone.
     pub(crate) publish: Option<bool>,
     /// Of CreateFunction alone.
     pub(crate) tags: Option<BTreeMap<String, String>>,
-    /// Of CreateFunction alone.
-    pub(crate) code_signing_config_arn: Option<String>,
     /// Of UpdateFunctionConfiguration alone.
     pub(crate) revision_id: Option<String>,
 }
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct TenancyConfig {
+    pub(crate) tenant_isolation_mode: Option<String>,
+}
+
+/// Read to be refused.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct DurableConfig {}
+
+/// Read to be refused.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct CapacityProviderConfig {}
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]
@@ -82,6 +104,7 @@ pub(crate) struct UpdateFunctionCodeRequest {
     pub(crate) dry_run: Option<bool>,
     pub(crate) revision_id: Option<String>,
     pub(crate) architectures: Option<Vec<String>>,
+    pub(crate) publish_to: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -188,6 +211,7 @@ pub(crate) struct PublishVersionRequest {
     pub(crate) code_sha256: Option<String>,
     pub(crate) description: Option<String>,
     pub(crate) revision_id: Option<String>,
+    pub(crate) publish_to: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
@@ -360,6 +384,8 @@ pub(crate) struct FunctionConfiguration {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) runtime_version_config: Option<RuntimeVersionConfig>,
     pub(crate) logging_config: LoggingConfig,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tenancy_config: Option<TenancyConfig>,
 }
 
 #[derive(Serialize)]

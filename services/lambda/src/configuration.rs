@@ -6,7 +6,7 @@ use functions::{Config, Deployed, LastUpdate, LogLevel, Optimization, State, Vpc
 use crate::api::{
     DeadLetterConfig, EnvironmentResponse, EphemeralStorage, FileSystemConfig,
     FunctionConfiguration, ImageConfig, ImageConfigResponse, Layer, LoggingConfig,
-    RuntimeVersionConfig, SnapStartResponse, TracingConfig, VpcConfigResponse,
+    RuntimeVersionConfig, SnapStartResponse, TenancyConfig, TracingConfig, VpcConfigResponse,
 };
 
 const CREATING: &str = "The function is being created.";
@@ -97,6 +97,9 @@ pub(crate) fn listed(d: &Deployed, qualifier: Option<&str>) -> FunctionConfigura
                 local_mount_path: Some(f.local_mount_path.clone()),
             })
             .collect(),
+        tenancy_config: c.is_per_tenant.then(|| TenancyConfig {
+            tenant_isolation_mode: Some("PER_TENANT".to_owned()),
+        }),
         package_type: c.package.as_str(),
         image_config_response: c.image.clone().map(|i| ImageConfigResponse {
             image_config: ImageConfig {

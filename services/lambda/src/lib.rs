@@ -174,6 +174,8 @@ pub fn service(deps: Deps) -> Service {
         .header("X-Amz-Invocation-Type", "InvocationType")
         .header("X-Amz-Log-Type", "LogType")
         .header("X-Amz-Client-Context", "ClientContext")
+        .header("X-Amz-Tenant-Id", "TenantId")
+        .header("X-Amz-Durable-Execution-Name", "DurableExecutionName")
         .body_max(payload::SYNC_MAX)
         .oversize(payload::oversize);
     let builder = with_other_invocations(builder)
@@ -244,6 +246,7 @@ fn with_other_invocations(builder: ServiceBuilder<Lambda>) -> ServiceBuilder<Lam
         .header("X-Amz-Invocation-Type", "InvocationType")
         .header("X-Amz-Log-Type", "LogType")
         .header("X-Amz-Client-Context", "ClientContext")
+        .header("X-Amz-Tenant-Id", "TenantId")
         .body_max(payload::SYNC_MAX)
         .oversize(payload::oversize)
         .rest_raw(

@@ -397,6 +397,15 @@ pub(crate) const PUBLISHED_QUALIFIER: Pattern = Pattern {
     matches: |text| text == "$LATEST.PUBLISHED" || all(text, |b| b.is_ascii_digit()),
 };
 
+pub(crate) const TENANT: Pattern = Pattern {
+    text: r"[a-zA-Z0-9\._:\/=+\-@ ]+",
+    matches: |text| {
+        all(text, |b| {
+            b.is_ascii_alphanumeric() || b"._:/=+-@ ".contains(&b)
+        })
+    },
+};
+
 pub(crate) const TOPIC: Pattern = Pattern {
     text: r"[^.]([a-zA-Z0-9\-_.]+)",
     matches: |text| {

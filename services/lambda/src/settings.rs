@@ -51,6 +51,11 @@ pub(crate) fn check(v: &mut Violations, r: &FunctionRequest) {
         v.required("ephemeralStorage.size", storage.size.as_ref());
         v.range("ephemeralStorage.size", storage.size, 512, 10_240);
     }
+    if let Some(tenancy) = &r.tenancy_config {
+        let mode = tenancy.tenant_isolation_mode.as_deref();
+        v.required("tenancyConfig.tenantIsolationMode", mode.as_ref());
+        v.one_of("tenancyConfig.tenantIsolationMode", mode, &["PER_TENANT"]);
+    }
     check_architectures(v, r.architectures.as_ref());
     check_lists(v, r);
     check_logging(v, r.logging_config.as_ref());
@@ -175,6 +180,7 @@ pub(crate) struct Settings {
     dead_letter: Option<String>,
     kms_key: Option<String>,
     file_systems: Option<Vec<FileSystem>>,
+    is_per_tenant: bool,
 }
 
 impl Settings {
@@ -183,6 +189,7 @@ impl Settings {
         if r.image_config.is_some() || r.package_type.as_deref() == Some("Image") {
             return Err(not_built("container images"));
         }
+        refuse_newest(&r)?;
         let memory = r.memory_size.map(Memory::from_mib).transpose().map_err(|e| {
             invalid_parameter(format!(
                 "'MemorySize' value failed to satisfy constraint: Member must have value less than or equal to {}",
@@ -223,6 +230,7 @@ impl Settings {
             snap_start: r
                 .snap_start
                 .and_then(|s| SnapStart::from_word(&s.apply_on?)),
+            is_per_tenant: r.tenancy_config.is_some(),
             layers: r.layers,
             vpc: r.vpc_config.map(vpc),
             dead_letter: r
@@ -280,6 +288,7 @@ impl Settings {
             kms_key: None,
             file_systems: Vec::new(),
             image: None,
+            is_per_tenant: self.is_per_tenant,
         };
         self.apply(&mut config).map_err(|e| match e {
             Error::Refused(text) => invalid_parameter(text),
@@ -323,10 +332,34 @@ impl Settings {
     }
 }
 
+/// What belongs to areas of the API that are not built must not be passed over.
+fn refuse_newest(r: &FunctionRequest) -> Result<(), Fault> {
+    if r.durable_config.is_some() {
+        return Err(not_built("durable functions"));
+    }
+    if r.capacity_provider_config.is_some() {
+        return Err(not_built("capacity providers"));
+    }
+    refuse_publish_to(r.publish_to.as_deref())
+}
+
+/// `$LATEST.PUBLISHED` is for functions on capacity providers.
+pub(crate) fn refuse_publish_to(publish_to: Option<&str>) -> Result<(), Fault> {
+    match publish_to {
+        None => Ok(()),
+        Some(_) => Err(not_built("$LATEST.PUBLISHED")),
+    }
+}
+
 /// [Lambda guide: SnapStart, supported features and limitations]
 fn check_snap_start(config: &Config) -> Result<(), Error> {
     if config.snap_start == SnapStart::Off {
         return Ok(());
+    }
+    if config.is_per_tenant {
+        return Err(Error::Refused(
+            "SnapStart is not supported for functions with tenant isolation.".to_owned(),
+        ));
     }
     if let Some(runtime) = config.runtime.filter(|r| !runtimes::has_snap_start(*r)) {
         return Err(Error::Refused(format!(

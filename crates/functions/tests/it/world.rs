@@ -149,6 +149,7 @@ pub(crate) fn new(name: &str, zip: Bytes) -> NewFunction {
         zip,
         tags: BTreeMap::new(),
         publish: false,
+        signing: None,
     }
 }
 
@@ -187,6 +188,7 @@ pub(crate) fn config(name: &str) -> Config {
         kms_key: None,
         file_systems: Vec::new(),
         image: None,
+        is_per_tenant: false,
     }
 }
 

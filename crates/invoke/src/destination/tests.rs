@@ -27,6 +27,7 @@ fn stored() -> Stored {
         cognito_identity: None,
         trace: Some("Root=1-00000000-000000000000000000000000".to_owned()),
         want_log: false,
+        tenant: None,
     };
     Stored::new(&request, Time::from_unix_secs(0), &Ids::seeded(1)).unwrap()
 }

@@ -221,6 +221,7 @@ mod tests {
             kms_key: None,
             file_systems: Vec::new(),
             image: None,
+            is_per_tenant: false,
         }
     }
 

@@ -31,6 +31,7 @@ impl Run<'_> {
                 drop(_permit);
                 self.pool.watch_log(&live.log);
                 live.init = None;
+                live.tenant.clone_from(&self.request.tenant);
                 let spent = clock.monotonic().since(started);
                 let left = limit.saturating_sub(spent);
                 let answer = self.ask(&mut live, left).await;

@@ -26,7 +26,7 @@ pub(super) enum Leased {
 impl Run<'_> {
     pub(super) async fn lease(&self) -> Result<Leased, Refused> {
         for _ in 0..DEAD_IDLE_MAX {
-            let Some(mut live) = self.pool.take_idle() else {
+            let Some(mut live) = self.pool.take_idle(self.request.tenant.as_deref()) else {
                 break;
             };
             if self.inner.is_alive(&mut live).await {
@@ -40,10 +40,10 @@ impl Run<'_> {
                 biased;
                 permit = self.inner.starts.acquire() => {
                     let _permit = permit.map_err(|e| Refused::Internal { detail: e.to_string() })?;
-                    return self.start().await;
+                    return self.start().await.map(|leased| self.claimed(leased));
                 }
                 () = self.pool.freed() => {
-                    if let Some(mut live) = self.pool.take_idle() {
+                    if let Some(mut live) = self.pool.take_idle(self.request.tenant.as_deref()) {
                         if self.inner.is_alive(&mut live).await {
                             return Ok(Leased::Ready(live));
                         }
@@ -51,6 +51,17 @@ impl Run<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Belongs to the tenant of the call from now on.
+    fn claimed(&self, leased: Leased) -> Leased {
+        match leased {
+            Leased::Ready(live) => Leased::Ready(Live {
+                tenant: self.request.tenant.clone(),
+                ..live
+            }),
+            again @ Leased::InitAgain(_) => again,
         }
     }
 

@@ -95,7 +95,7 @@ impl Run<'_> {
             ),
             client_context: self.request.client_context.clone(),
             cognito_identity: self.request.cognito_identity.clone(),
-            tenant_id: None,
+            tenant_id: self.request.tenant.clone(),
         }
     }
 

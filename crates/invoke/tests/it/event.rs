@@ -25,6 +25,7 @@ fn event(function: &str) -> Request {
         cognito_identity: None,
         trace: None,
         want_log: false,
+        tenant: None,
     }
 }
 

@@ -89,6 +89,7 @@ pub(crate) fn config(change: impl FnOnce(&mut Config)) -> Config {
         kms_key: None,
         file_systems: Vec::new(),
         image: None,
+        is_per_tenant: false,
     };
     change(&mut config);
     config
@@ -144,6 +145,7 @@ impl House {
             zip: zip(&[("bootstrap", "#!/bin/true\n")]),
             tags: Default::default(),
             publish: false,
+            signing: None,
         };
         self.functions.create(new).await.unwrap();
         self.functions.resolve_ready(&name(function)).await.unwrap();
@@ -176,6 +178,7 @@ impl House {
             cognito_identity: None,
             trace: None,
             want_log: true,
+            tenant: None,
         }
     }
 

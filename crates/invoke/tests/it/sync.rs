@@ -163,6 +163,7 @@ async fn a_function_without_bootstrap_names_where_it_was_looked_for() {
         zip: crate::house::zip(&[("other", "x")]),
         tags: Default::default(),
         publish: false,
+        signing: None,
     };
     house.functions.create(new).await.unwrap();
     house.functions.resolve_ready(&name("g")).await.unwrap();

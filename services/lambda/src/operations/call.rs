@@ -6,8 +6,9 @@ use invoke::{Outcome, Refused, Request};
 use model::FunctionRef;
 use wire::{Context, Fault, RawRequest, RawResponse};
 
-use crate::fault::{self, conflict};
+use crate::fault::{self, conflict, invalid_parameter};
 use crate::name::{NAMESPACED, Target};
+use crate::rules::TENANT;
 use crate::violations::Violations;
 use crate::{Lambda, payload};
 
@@ -62,6 +63,7 @@ pub(crate) struct Asked<'a> {
     /// `RequestResponse` unless the caller said otherwise.
     pub(crate) kind: &'a str,
     log_type: Option<&'a str>,
+    tenant: Option<&'a str>,
 }
 
 impl<'a> Asked<'a> {
@@ -79,18 +81,25 @@ impl<'a> Asked<'a> {
         Target::check(&mut v, NAMESPACED, Some(name), qualifier);
         v.one_of("invocationType", kind, kinds);
         v.one_of("logType", log_type, &["None", "Tail"]);
+        let tenant = request.text("TenantId");
+        v.length("tenantId", tenant, 1, 256);
+        v.pattern("tenantId", tenant, TENANT);
         v.check()?;
+        if request.text("DurableExecutionName").is_some() {
+            return Err(fault::not_built("durable functions"));
+        }
         let target = Target::shared(lambda, cx, name, qualifier)?;
         Ok(Asked {
             function: target.function().map_err(|_| unknown(&target))?,
             target,
             kind: kind.unwrap_or("RequestResponse"),
             log_type,
+            tenant,
         })
     }
 
     pub(crate) fn dry_run(&self, lambda: &Lambda) -> Result<RawResponse, Fault> {
-        match lambda.invoke.dry_run(&self.function) {
+        match lambda.invoke.dry_run(&self.function, self.tenant) {
             Ok(()) => Ok(RawResponse::new(204)),
             Err(why) => Err(refused(why, &self.target)),
         }
@@ -114,14 +123,20 @@ impl<'a> Asked<'a> {
                 .filter(|trace| !trace.is_empty())
                 .map(str::to_owned),
             want_log: self.log_type == Some("Tail"),
+            tenant: self.tenant.map(str::to_owned),
         })
     }
 }
 
 /// Takes an event over for later, if there is a function for it.
 async fn accept(lambda: &Lambda, call: &Request, target: &Target) -> Result<RawResponse, Fault> {
-    if lambda.functions.resolve(&call.function).is_err() {
+    let Ok(found) = lambda.functions.resolve(&call.function) else {
         return Err(unknown(target));
+    };
+    match (found.config.is_per_tenant, &call.tenant) {
+        (true, None) => return Err(refused(Refused::TenantMissing, target)),
+        (false, Some(_)) => return Err(refused(Refused::TenantUnwanted, target)),
+        _ => {}
     }
     let accepted = lambda.events.accept(call).await;
     accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
@@ -164,6 +179,12 @@ pub(crate) fn refused(why: Refused, target: &Target) -> Fault {
             "Lambda has detected your function being invoked in a recursive loop with other AWS resources and stopped your function's invocation.",
         )
         .capital_message(),
+        Refused::TenantMissing => invalid_parameter(
+            "The invoked function is enabled with tenancy configuration. Add a valid tenant ID in your request and try again.",
+        ),
+        Refused::TenantUnwanted => invalid_parameter(
+            "The invoked function is not enabled with tenancy configuration. Remove the tenant ID from your request and try again.",
+        ),
         Refused::Throttled { reason } => {
             Fault::client("TooManyRequestsException", 429, "Rate Exceeded.")
                 .with_member("Reason", reason)

@@ -52,18 +52,15 @@ pub(crate) async fn create(
     };
     let config = Settings::read(input)?.create(&target.name)?;
     let new = NewFunction {
-        function: function.clone(),
+        function,
         config,
         zip,
         tags,
         publish,
+        signing,
     };
     let created = lambda.functions.create(new).await;
     let created = created.map_err(|e| refused(e, &cx, &target))?;
-    if signing.is_some() {
-        let signed = lambda.functions.sign_with(&function, signing).await;
-        signed.map_err(|e| fault::refused(e, &target))?;
-    }
     Ok(configuration::full(&created, None))
 }
 

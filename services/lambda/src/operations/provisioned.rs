@@ -35,6 +35,12 @@ pub(crate) async fn put(
             "Provisioned concurrency is not supported for SnapStart enabled functions.",
         ));
     }
+    let found = lambda.functions.resolve(&function);
+    if found.is_ok_and(|version| version.config.is_per_tenant) {
+        return Err(invalid_parameter(
+            "Provisioned concurrency is not supported for functions with tenant isolation.",
+        ));
+    }
     let requested = u32::try_from(asked.unwrap_or_default()).unwrap_or(u32::MAX);
     let limits = lambda.invoke.account_limits();
     let former = lambda.functions.provisioned(&function);

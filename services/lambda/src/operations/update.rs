@@ -31,6 +31,7 @@ pub(crate) async fn code(
     };
     check_source(&mut v, "", Some(&code));
     v.check()?;
+    settings::refuse_publish_to(input.publish_to.as_deref())?;
     let target = of_function(Target::shared(&lambda, &cx, &input.function_name, None)?)?;
     let function = target.function()?;
     if !lambda.functions.exists(&function) {

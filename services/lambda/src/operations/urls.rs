@@ -9,7 +9,7 @@ use crate::api::{
     CorsShape, FunctionUrlConfig, FunctionUrlRequest, ListFunctionUrlConfigsResponse,
     ListOfFunctionRequest,
 };
-use crate::fault::{self, conflict, missing, not_built};
+use crate::fault::{self, conflict, invalid_parameter, missing, not_built};
 use crate::name::{OF_URL, Target};
 use crate::operations::read::{bad_marker, page_size};
 use crate::rules::URL_QUALIFIER;
@@ -22,6 +22,12 @@ pub(crate) async fn create(
     input: FunctionUrlRequest,
 ) -> Result<FunctionUrlConfig, Fault> {
     let function = checked(&cx, &input, true)?;
+    let found = lambda.functions.resolve(&function);
+    if found.is_ok_and(|version| version.config.is_per_tenant) {
+        return Err(invalid_parameter(
+            "Function URLs are not supported for functions with tenant isolation.",
+        ));
+    }
     let now = lambda.tasks.clock().now().unix_micros();
     let id = lambda.functions.new_url_id();
     let (auth, mode) = (auth(&input), mode(&input));

@@ -12,6 +12,7 @@ use crate::fault;
 use crate::name::{NAMESPACED, PLAIN, Target};
 use crate::operations::read::{bad_marker, page_size};
 use crate::operations::update::of_function;
+use crate::settings;
 use crate::violations::Violations;
 use crate::{Lambda, configuration};
 
@@ -25,6 +26,7 @@ pub(crate) async fn publish(
     Target::check(&mut v, PLAIN, Some(&input.function_name), None);
     v.length("description", input.description.as_deref(), 0, 256);
     v.check()?;
+    settings::refuse_publish_to(input.publish_to.as_deref())?;
     let target = of_function(Target::shared(&lambda, &cx, &input.function_name, None)?)?;
     let new = NewVersion {
         description: input.description,

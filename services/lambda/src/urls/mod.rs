@@ -201,6 +201,7 @@ impl Urls {
             cognito_identity: None,
             trace: self.invoke.inherit(access_key, Some(&from.trace)),
             want_log: false,
+            tenant: None,
         };
         match found.url.mode {
             None | Some(UrlMode::Buffered) => match self.invoke.request_response(call).await {
@@ -255,6 +256,8 @@ fn refused(why: &Refused) -> RawResponse {
         | Refused::NotRegenerated { .. }
         | Refused::NotRestored { .. }
         | Refused::Recursive
+        | Refused::TenantMissing
+        | Refused::TenantUnwanted
         | Refused::RestoreTimedOut
         | Refused::InvalidRuntime { .. } => answer::failed(),
     }

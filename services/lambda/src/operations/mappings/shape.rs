@@ -309,7 +309,7 @@ pub(super) fn shown(
         maximum_batching_window_in_seconds: s.window_secs,
         parallelization_factor: s.batches_per_shard,
         filter_criteria: (!s.filters.is_empty()).then(|| FilterCriteria {
-            filters: Some(s.filters.iter().map(filter).collect()),
+            filters: Some(s.filters.iter().map(|pattern| filter(pattern)).collect()),
         }),
         kms_key_arn: s.key.clone(),
         destination_config: (is_stream || s.on_failure.is_some()).then(|| DestinationConfig {
@@ -343,9 +343,9 @@ pub(super) fn shown(
     }
 }
 
-fn filter(pattern: &String) -> Filter {
+fn filter(pattern: &str) -> Filter {
     Filter {
-        pattern: Some(pattern.clone()),
+        pattern: Some(pattern.to_owned()),
     }
 }
 
