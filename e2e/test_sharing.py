@@ -6,10 +6,20 @@ import signal
 import pytest
 from botocore.exceptions import ClientError
 
-from kiln import ACCOUNT, code_of, unique
+from kiln import ACCOUNT, ROLE, code_of, unique, with_boto3
 
 ECHO = {"index.py": "def handler(event, context):\n    return event\n"}
 OTHER = "111111111111"
+CALLER = """
+import boto3, json
+from botocore.exceptions import ClientError
+def handler(event, context):
+    try:
+        answer = boto3.client("lambda").invoke(FunctionName=event["arn"], Payload=b"1")
+        return json.load(answer["Payload"])
+    except ClientError as error:
+        return error.response["Error"]
+"""
 
 
 @pytest.fixture
@@ -74,6 +84,25 @@ def test_a_qualified_name_has_its_own_policy(kiln, deploy, other):
         denied(other.invoke, FunctionName=arn, InvocationType="DryRun")
         permit(function, Qualifier=qualifier)
         assert other.invoke(FunctionName=arn, InvocationType="DryRun")["StatusCode"] == 204
+
+
+def test_a_function_needs_permission_to_call_another(kiln, deploy, other):
+    """IAM-15: a function calls with its role; one of another account is let in by a statement."""
+    target = deploy(ECHO)
+    files = with_boto3({"index.py": CALLER}, "lambda")
+    caller = kiln.deploy(unique(), files, client=other)
+    try:
+        refusal = caller({"arn": target.arn}).value
+        assert refusal["Code"] == "AccessDeniedException"
+        role = ROLE.rsplit("/", 1)[1]
+        session = f"arn:aws:sts::{OTHER}:assumed-role/{role}/{caller.name}"
+        assert session in refusal["Message"]
+        permit(target, Principal=f"arn:aws:iam::{OTHER}:role/another")
+        assert caller({"arn": target.arn}).value["Code"] == "AccessDeniedException"
+        permit(target, Principal=f"arn:aws:iam::{OTHER}:role/{role}")
+        assert caller({"arn": target.arn}).value == 1
+    finally:
+        caller.delete()
 
 
 def test_control_operations_are_shared_one_by_one(kiln, deploy, other):

@@ -49,7 +49,7 @@ async fn an_unknown_function_is_not_found() {
     let house = House::with_function(|f| f).await;
     let arn = "arn:aws:lambda:us-east-1:000000000000:function:g".to_owned();
     assert_eq!(house.call("g").await, Err(Refused::NotFound { arn }));
-    assert!(house.invoke.dry_run(&name("f")).is_ok());
+    assert!(house.invoke.dry_run(&name("f"), None).is_ok());
     assert_eq!(house.fake.started(), 0);
 }
 
