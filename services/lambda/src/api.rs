@@ -39,8 +39,10 @@ pub(crate) struct FunctionRequest {
     pub(crate) code_signing_config_arn: Option<String>,
     /// Of CreateFunction alone.
     pub(crate) publish_to: Option<String>,
-    pub(crate) durable_config: Option<DurableConfig>,
-    pub(crate) capacity_provider_config: Option<CapacityProviderConfig>,
+    /// Read to be refused.
+    pub(crate) durable_config: Option<serde_json::Value>,
+    /// Read to be refused.
+    pub(crate) capacity_provider_config: Option<serde_json::Value>,
     /// Of CreateFunction alone.
     pub(crate) code: Option<FunctionCode>,
     /// Of CreateFunction alone.
@@ -56,16 +58,6 @@ pub(crate) struct FunctionRequest {
 pub(crate) struct TenancyConfig {
     pub(crate) tenant_isolation_mode: Option<String>,
 }
-
-/// Read to be refused.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct DurableConfig {}
-
-/// Read to be refused.
-#[derive(Deserialize, Default)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct CapacityProviderConfig {}
 
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "PascalCase", default)]

@@ -55,9 +55,9 @@ pub struct MappingSettings {
     /// `TRIM_HORIZON`, `LATEST` or `AT_TIMESTAMP`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub starting: Option<String>,
-    /// Seconds since 1970.
+    /// Milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub starting_at: Option<f64>,
+    pub starting_at_ms: Option<i64>,
     /// Event patterns; a record that fits one of them is taken.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<String>,

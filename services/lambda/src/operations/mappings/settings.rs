@@ -64,7 +64,8 @@ pub(super) fn apply(s: &mut MappingSettings, input: MappingRequest) {
     );
     set(&mut s.halves_failed, input.bisect_batch_on_function_error);
     set(&mut s.starting, input.starting_position);
-    set(&mut s.starting_at, input.starting_position_timestamp);
+    let starting_at = input.starting_position_timestamp;
+    set(&mut s.starting_at_ms, starting_at.map(|time| time.0));
     set(&mut s.key, input.kms_key_arn);
     if let Some(criteria) = input.filter_criteria {
         let filters = criteria.filters.unwrap_or_default().into_iter();

@@ -8,6 +8,7 @@ use functions::{
 };
 use model::{Account, Region};
 use serde::{Deserialize, Serialize};
+use wire::Timestamp;
 
 /// `CreateEventSourceMappingRequest`, `UpdateEventSourceMappingRequest` and those that name one.
 #[derive(Deserialize, Default)]
@@ -23,7 +24,7 @@ pub(crate) struct MappingRequest {
     pub(super) maximum_batching_window_in_seconds: Option<i64>,
     pub(super) parallelization_factor: Option<i64>,
     pub(super) starting_position: Option<String>,
-    pub(super) starting_position_timestamp: Option<f64>,
+    pub(super) starting_position_timestamp: Option<Timestamp>,
     pub(super) destination_config: Option<DestinationConfig>,
     pub(super) maximum_record_age_in_seconds: Option<i64>,
     pub(super) bisect_batch_on_function_error: Option<bool>,
@@ -200,9 +201,8 @@ pub(crate) struct EventSourceMapping {
     self_managed_event_source: Option<SelfManagedEventSource>,
     #[serde(skip_serializing_if = "Option::is_none")]
     starting_position: Option<String>,
-    /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
-    starting_position_timestamp: Option<f64>,
+    starting_position_timestamp: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     maximum_batching_window_in_seconds: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -305,7 +305,7 @@ pub(super) fn shown(
             }),
         },
         starting_position: s.starting.clone(),
-        starting_position_timestamp: s.starting_at,
+        starting_position_timestamp: s.starting_at_ms.map(Timestamp),
         maximum_batching_window_in_seconds: s.window_secs,
         parallelization_factor: s.batches_per_shard,
         filter_criteria: (!s.filters.is_empty()).then(|| FilterCriteria {
