@@ -148,8 +148,12 @@ fn run(arguments: &[String]) -> Result<bool> {
     let mut report = Report::new(options.is_quick);
     let watchdog = Watchdog::start();
     let started = Instant::now();
+    let run_max = match options.is_full {
+        true => measures::FULL_RUN_MAX,
+        false => measures::RUN_MAX,
+    };
     for measure in MEASURES.iter().filter(|measure| options.wants(measure)) {
-        if started.elapsed() + measure.time_max > measures::RUN_MAX {
+        if started.elapsed() + measure.time_max > run_max {
             report.extend(measure.none("no time left"));
             continue;
         }
