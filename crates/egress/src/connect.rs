@@ -1,7 +1,7 @@
 //! From a host to an open stream, by addresses that were checked.
 
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 
 use model::ports::Unanswered;
@@ -43,8 +43,12 @@ fn failed(what: &str, error: impl std::fmt::Display) -> Unanswered {
     Unanswered::Failed(format!("{what}: {error}"))
 }
 
-/// The machine's own way: its hosts file and its name servers.
+/// The machine's own way: its hosts file and its name servers. Names below `localhost`, as function URLs have
+/// them, are this machine whatever the name servers say.  [RFC 6761, section 6.3]
 fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.to_ascii_lowercase().ends_with(".localhost") {
+        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
+    }
     Ok((host, port).to_socket_addrs()?.collect())
 }
 

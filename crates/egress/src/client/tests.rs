@@ -88,6 +88,23 @@ async fn a_request_is_sent_and_the_answer_read_up_to_its_limit() {
 }
 
 #[tokio::test]
+async fn names_below_localhost_are_this_machine() {
+    let (listener, address) = listen().await;
+    let url = format!(
+        "http://f.lambda-url.us-east-1.localhost:{}/",
+        address.port()
+    );
+    let refused = Client::new(Networks::default(), &tasks()).send(request(&url));
+    assert!(matches!(refused.await, Err(Unanswered::Forbidden(_))));
+    let client = Client::new(loopback(), &tasks());
+    let (sent, _) = tokio::join!(client.send(request(&url)), async {
+        let (stream, _) = listener.accept().await.unwrap();
+        serve(stream, "HTTP/1.1 200 OK\r\n\r\n").await
+    });
+    assert_eq!(sent.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_redirection_is_not_followed() {
     let (listener, address) = listen().await;
     let client = Client::new(loopback(), &tasks());

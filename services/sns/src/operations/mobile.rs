@@ -108,8 +108,9 @@ pub(crate) async fn set_application(
     _cx: Context,
     input: SetApplicationInput,
 ) -> Result<Empty, wire::Fault> {
+    let missing = application(input.platform_application_arn.as_ref())?;
     input.attributes.ok_or_else(no_attributes)?;
-    Err(application(input.platform_application_arn.as_ref())?.into())
+    Err(missing.into())
 }
 
 /// What is not there is deleted.
@@ -154,8 +155,9 @@ pub(crate) async fn set_endpoint(
     _cx: Context,
     input: SetEndpointInput,
 ) -> Result<Empty, wire::Fault> {
+    let missing = endpoint(input.endpoint_arn.as_ref())?;
     input.attributes.ok_or_else(no_attributes)?;
-    Err(endpoint(input.endpoint_arn.as_ref())?.into())
+    Err(missing.into())
 }
 
 /// What is not there is deleted.
