@@ -94,8 +94,9 @@ async fn names_below_localhost_are_this_machine() {
         "http://f.lambda-url.us-east-1.localhost:{}/",
         address.port()
     );
-    let refused = Client::new(Networks::default(), &tasks()).send(request(&url));
-    assert!(matches!(refused.await, Err(Unanswered::Forbidden(_))));
+    let strict = Client::new(Networks::default(), &tasks());
+    let refused = strict.send(request(&url)).await;
+    assert!(matches!(refused, Err(Unanswered::Forbidden(_))));
     let client = Client::new(loopback(), &tasks());
     let (sent, _) = tokio::join!(client.send(request(&url)), async {
         let (stream, _) = listener.accept().await.unwrap();
