@@ -130,7 +130,7 @@ def _let_go(socket_fd, given):
                 left.append((fd, "socket", (found.family, found.type)))
         elif stat.S_ISREG(mode):
             path = os.readlink("/proc/self/fd/%d" % fd)
-            if not path.startswith("/tmp/") or not os.path.exists(path):
+            if path.startswith("/proc/") or not os.path.exists(path):
                 continue
             import fcntl
 
@@ -144,7 +144,7 @@ def _let_go(socket_fd, given):
 
 
 def _take_back(left):
-    """Files of `/tmp` as they were; sockets that are connected to nobody any more."""
+    """Files as they were, each at a place of its own; sockets that are connected to nobody any more."""
     import socket
 
     for fd, kind, what in left:

@@ -88,14 +88,23 @@ fn may_stay_open(pid: i32, number: i32) -> Result<(), String> {
 
 fn shares_no_memory(pid: i32) -> Result<(), String> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).map_err(|e| e.to_string())?;
-    let is_shared = |line: &&str| {
-        let rights = line.split(' ').nth(1).unwrap_or_default();
-        rights.ends_with('s') && rights.contains('w')
-    };
-    match maps.lines().find(is_shared) {
-        None => Ok(()),
-        Some(_) => Err("its init phase made memory that processes share".to_owned()),
+    match maps.lines().any(is_shared) {
+        false => Ok(()),
+        true => Err("its init phase made memory that processes share".to_owned()),
     }
+}
+
+/// A line of `/proc/PID/maps`. What cannot be written now may become so again by one call, unless it is of a
+/// file that can only be opened for reading.
+fn is_shared(line: &str) -> bool {
+    let mut words = line.split_ascii_whitespace();
+    let rights = words.nth(1).unwrap_or_default();
+    let path = words.nth(3).unwrap_or_default();
+    let is_code = path.starts_with('/')
+        && !["/tmp/", "/memfd:", "/dev/", "/SYSV"]
+            .iter()
+            .any(|start| path.starts_with(start));
+    rights.ends_with('s') && (rights.contains('w') || !is_code)
 }
 
 /// Whether the fork is in there, and without rights.
@@ -155,6 +164,29 @@ mod tests {
         assert_eq!(field(text, "CapEff"), Some("0000"));
         assert_eq!(field(text, "Seccomp"), Some("2"));
         assert_eq!(field(text, "Cap"), None);
+    }
+
+    #[test]
+    fn memory_is_shared_also_while_nobody_may_write_it() {
+        for (line, want) in [
+            ("7f00-7f01 rw-p 00000000 00:00 0", false),
+            ("7f00-7f01 rw-s 00000000 00:01 7 /dev/zero (deleted)", true),
+            ("7f00-7f01 r--s 00000000 00:01 7 /dev/zero (deleted)", true),
+            ("7f00-7f01 ---s 00000000 00:01 7 /memfd:x (deleted)", true),
+            (
+                "7f00-7f01 r--s 00000000 00:01 7 /SYSV00000000 (deleted)",
+                true,
+            ),
+            ("7f00-7f01 r--s 00000000 00:31 9 /tmp/file", true),
+            ("7f00-7f01 r--s 00000000 00:00 0", true),
+            (
+                "7f00-7f01 r--s 00000000 08:01 9 /usr/lib/gconv/gconv-modules.cache",
+                false,
+            ),
+            ("7f00-7f01 r-xp 00000000 08:01 9 /usr/lib/libc.so.6", false),
+        ] {
+            assert_eq!(is_shared(line), want, "{line}");
+        }
     }
 
     #[test]

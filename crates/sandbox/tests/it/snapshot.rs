@@ -137,6 +137,13 @@ async fn what_cannot_be_forked_is_told() {
             "threads",
         ),
         ("import mmap\nm = mmap.mmap(-1, 4096)", "memory"),
+        // It could be made writable again in each fork.
+        (
+            "import ctypes, mmap\nm = mmap.mmap(-1, 4096)\n\
+             a = ctypes.addressof(ctypes.c_char.from_buffer(m))\n\
+             assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(a), 4096, mmap.PROT_READ) == 0",
+            "memory",
+        ),
         ("p = os.pipe()", "pipe:"),
         ("import socket as s\np = s.socketpair()", "socket:"),
         ("import select\ne = select.epoll()", "eventpoll"),
@@ -182,4 +189,25 @@ async fn a_tmp_larger_than_the_memory_is_part_of_a_snapshot() {
     let size = asked(&mut env, "size").await;
     assert_eq!(size, json!(160 << 20));
     env.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forks_read_open_files_each_at_a_place_of_its_own() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    let data = python.bench.code.path().join("data");
+    std::fs::write(&data, "one two three").unwrap();
+    std::fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    with_init(
+        &python,
+        "data = open('/var/task/data', 'rb', 0)\ndata.read(4)",
+    );
+    let snapshot = kept(&python).await;
+    for _ in 0..2 {
+        let mut env = restored(&python, &snapshot).await;
+        assert_eq!(asked(&mut env, "piece").await, json!("two "));
+        env.stop().await;
+    }
+    python.bench.sandbox.shutdown(LONG).await;
 }

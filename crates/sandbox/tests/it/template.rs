@@ -70,6 +70,8 @@ def seen():
 def f(event, context):
     if event == "forked":
         return FORKED
+    if event == "piece":
+        return data.read(4).decode()
     if event == "size":
         return os.path.getsize("/tmp/large")
     if event == "spaces":
