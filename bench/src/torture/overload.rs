@@ -16,9 +16,9 @@ use crate::client::Client;
 use crate::kiln::Kiln;
 
 /// Calls at once of a function that has no environment: full, short.
-const HERD: (u64, u64) = (1_000, 100);
+const HERD: (u64, u64) = (1_000, 60);
 /// What it may run at once.
-const HERD_RESERVED: usize = 50;
+const HERD_RESERVED: usize = 20;
 
 /// Seconds of ten times too many calls: full, short.
 const STORM_SECS: (u64, u64) = (120, 3);

@@ -91,6 +91,12 @@ impl Finding {
         self
     }
 
+    /// R2 comes before R10.
+    fn place(&self) -> (String, u32) {
+        let (letter, number) = self.id.split_at(self.id.len().min(1));
+        (letter.to_owned(), number.parse().unwrap_or(0))
+    }
+
     fn is_reached(&self) -> bool {
         self.failed * 1_000 <= self.tried * self.allowed_per_mille && self.tried >= self.wanted
     }
@@ -109,9 +115,10 @@ impl Finding {
             self.what.clone(),
             self.tried.to_string(),
             self.failed.to_string(),
-            match self.allowed_per_mille {
-                0 => format!("0 of {}", self.wanted),
-                some => format!("{}.{} % of {}", some / 10, some % 10, self.wanted),
+            match (self.allowed_per_mille, self.wanted) {
+                (0, 0) => "0".to_owned(),
+                (0, wanted) => format!("0 of {wanted}"),
+                (some, wanted) => format!("{}.{} % of {wanted}", some / 10, some % 10),
             },
             self.mark().to_owned(),
             self.note.replace('|', "/").replace('\n', " "),
@@ -181,7 +188,7 @@ impl Page {
         let is_fresh = |old: &Finding| self.findings.iter().any(|new| new.id == old.id);
         let mut all: Vec<Finding> = earlier.into_iter().filter(|old| !is_fresh(old)).collect();
         all.append(&mut self.findings);
-        all.sort_by(|a, b| a.id.cmp(&b.id));
+        all.sort_by_key(Finding::place);
         self.findings = all;
         fs::write(&kept, self.json()? + "\n")?;
         fs::write(docs.join("reliability.md"), self.page())?;
