@@ -3,10 +3,11 @@
 import json
 import subprocess
 import time
+from datetime import datetime
 
 import pytest
 
-from kiln import Kiln, eventually, unique
+from kiln import PYTHON, Kiln, code_of, eventually, unique, zipped
 
 #: Fails while it is asked to; its log tells every attempt.
 FAILS = """
@@ -67,6 +68,14 @@ def attempts(server, function):
     return told(server, function, "ATTEMPT ")
 
 
+def tried(server, request):
+    """How often the event was tried, and what came of it was decided."""
+    done = run(server, "trace", request, check=False)
+    nodes = json.loads(done.stdout)["nodes"] if done.returncode == 0 else []
+    steps = [step for node in nodes if node["id"] == request for step in node["steps"]]
+    return [step for step in steps if step["text"].startswith("attempt")]
+
+
 def records(server, function):
     return told(server, function, "RECORD ")
 
@@ -125,9 +134,7 @@ def test_a_failure_is_tried_after_one_and_two_minutes(moved):
     fails, hears = pair(moved)
     request = send(fails, {"fail": True})
     for count, wait in [(1, 60), (2, 120)]:
-        assert eventually(lambda: len(attempts(moved, fails)) == count)
-        # The worker writes the retry down after the function has ended.
-        time.sleep(0.3)
+        assert eventually(lambda: len(tried(moved, request)) == count)
         run(moved, "clock", "step", wait - 20)
         assert stays(lambda: len(attempts(moved, fails)) == count), "too early"
         run(moved, "clock", "step", 21)
@@ -148,10 +155,9 @@ def test_the_number_of_retries_is_configured(moved, retries):
     moved.lambda_.update_function_event_invoke_config(
         FunctionName=fails.name, MaximumRetryAttempts=retries
     )
-    send(fails, {"fail": True})
+    request = send(fails, {"fail": True})
     for count in range(1, retries + 1):
-        assert eventually(lambda: len(attempts(moved, fails)) == count)
-        time.sleep(0.3)
+        assert eventually(lambda: len(tried(moved, request)) == count)
         run(moved, "clock", "step", "61s")
     record = eventually(lambda: records(moved, hears))[0]
     assert record["requestContext"]["approximateInvokeCount"] == retries + 1
@@ -164,9 +170,8 @@ def test_a_retry_that_would_come_too_late_is_not_waited_for(moved):
     moved.lambda_.update_function_event_invoke_config(
         FunctionName=fails.name, MaximumEventAgeInSeconds=90
     )
-    send(fails, {"fail": True})
-    assert eventually(lambda: len(attempts(moved, fails)) == 1)
-    time.sleep(0.3)
+    request = send(fails, {"fail": True})
+    assert eventually(lambda: len(tried(moved, request)) == 1)
     run(moved, "clock", "step", "61s")
     record = eventually(lambda: records(moved, hears))[0]
     assert record["requestContext"]["condition"] == "EventAgeExceeded"
@@ -190,8 +195,8 @@ def test_a_function_that_is_switched_off_tells_at_once(moved):
 def test_an_event_that_waits_runs_on_the_new_code(moved):
     """[ASY-28]"""
     fails, hears = pair(moved)
-    send(fails, {"fail": True})
-    assert eventually(lambda: len(attempts(moved, fails)) == 1)
+    request = send(fails, {"fail": True})
+    assert eventually(lambda: len(tried(moved, request)) == 1)
     fails.code({"index.py": FAILS.replace('event.get("fail")', "False")})
     run(moved, "clock", "step", "61s")
     record = eventually(lambda: records(moved, hears))[0]
@@ -280,6 +285,220 @@ def test_a_dead_letter_queue_that_is_gone_is_counted(moved):
     lost = ("DeadLetterErrors", "DestinationDeliveryFailures", "AsyncEventsDropped")
     assert eventually(lambda: [counts().get(name) for name in lost] == [1, 1, 1]), counts()
     assert counts()["AsyncEventsReceived"] == 1
+
+
+def test_a_queue_that_keeps_an_order_is_no_dead_letter_queue(moved):
+    """[ASY-10, ASY-13] What is sent there fails, and is counted."""
+    sqs = moved.client("sqs")
+    url = sqs.create_queue(QueueName=unique("q") + ".fifo", Attributes={"FifoQueue": "true"})
+    asked = {"QueueUrl": url["QueueUrl"], "AttributeNames": ["All"]}
+    arn = sqs.get_queue_attributes(**asked)["Attributes"]["QueueArn"]
+    fails = moved.deploy(unique("fails"), {"index.py": FAILS}, DeadLetterConfig={"TargetArn": arn})
+    moved.lambda_.put_function_event_invoke_config(FunctionName=fails.name, MaximumRetryAttempts=0)
+    send(fails, {"fail": True})
+    counts = lambda: moved.counters(fails.arn)
+    assert eventually(lambda: counts().get("DeadLetterErrors") == 1), counts()
+    assert sqs.get_queue_attributes(**asked)["Attributes"]["ApproximateNumberOfMessages"] == "0"
+
+
+def test_a_bucket_is_told_of_and_not_reached(moved):
+    """[ASY-16] There is no S3 here: the failure is counted, and says why."""
+    fails = moved.deploy(unique("fails"), {"index.py": FAILS})
+    bucket = "arn:aws:s3:::results"
+    with pytest.raises(moved.lambda_.exceptions.InvalidParameterValueException) as error:
+        moved.lambda_.put_function_event_invoke_config(
+            FunctionName=fails.name, DestinationConfig={"OnSuccess": {"Destination": bucket}}
+        )
+    assert "is invalid." in code_of(error)[2]
+    put = moved.lambda_.put_function_event_invoke_config(
+        FunctionName=fails.name,
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": bucket}},
+    )
+    assert put["DestinationConfig"]["OnFailure"] == {"Destination": bucket}
+    request = send(fails, {"fail": True})
+    counts = lambda: moved.counters(fails.arn)
+    assert eventually(lambda: counts().get("DestinationDeliveryFailures") == 1), counts()
+    (event,) = run(moved, "trace", request)["nodes"]
+    (delivery,) = event["next"]
+    assert delivery["to"] == bucket
+    assert "InvalidTarget: Kiln delivers nothing to" in delivery["steps"][-1]["text"]
+
+
+def test_a_bus_hears_of_both_ends(moved):
+    """[ASY-16, ASY-22]"""
+    events, bus = moved.client("events"), unique("bus")
+    bus_arn = events.create_event_bus(Name=bus)["EventBusArn"]
+    url, arn = queue(moved)
+    pattern = json.dumps({"source": ["lambda"]})
+    events.put_rule(Name="all", EventBusName=bus, EventPattern=pattern)
+    events.put_targets(Rule="all", EventBusName=bus, Targets=[{"Id": "q", "Arn": arn}])
+    fails = moved.deploy(unique("fails"), {"index.py": FAILS})
+    both = {"OnSuccess": {"Destination": bus_arn}, "OnFailure": {"Destination": bus_arn}}
+    moved.lambda_.put_function_event_invoke_config(
+        FunctionName=fails.name, MaximumRetryAttempts=0, DestinationConfig=both
+    )
+    for fail, outcome in [(False, "Success"), (True, "Failure")]:
+        request = send(fails, {"fail": fail})
+        message = receive(moved, url)
+        moved.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        event = json.loads(message["Body"])
+        assert event["source"] == "lambda"
+        assert event["detail-type"] == f"Lambda Function Invocation Result - {outcome}"
+        assert event["resources"] == [bus_arn, f"{fails.arn}:$LATEST"]
+        assert event["detail"]["requestContext"]["requestId"] == request
+
+
+def test_what_is_no_destination_is_refused(moved):
+    """[ASY-21, ASY-24]"""
+    fails = moved.deploy(unique("fails"), {"index.py": FAILS})
+    put = moved.lambda_.put_function_event_invoke_config
+    nobody = fails.arn.replace(fails.name, "nobody")
+    for arn, text in [
+        (fails.arn, "You can't specify the function as a destination for itself."),
+        (nobody, f"The destination ARN {nobody} is invalid."),
+    ]:
+        with pytest.raises(moved.lambda_.exceptions.InvalidParameterValueException) as error:
+            put(FunctionName=fails.name, DestinationConfig={"OnFailure": {"Destination": arn}})
+        assert code_of(error)[2] == text
+    done = moved.aws(
+        *("lambda", "put-function-event-invoke-config", "--function-name", fails.name), check=False
+    )
+    text = "You must specify at least one of error handling or destination setting."
+    assert done.returncode != 0 and text in done.stderr
+
+
+def test_what_is_dead_is_fed_to_another_function_by_hand(moved, tmp_path):
+    """[ASY-9, ASY-14, INV-2] The dead-letter queue of one is what another is started with."""
+    url, arn = queue(moved)
+    fails = moved.deploy(unique("fails"), {"index.py": FAILS}, DeadLetterConfig={"TargetArn": arn})
+    moved.lambda_.put_function_event_invoke_config(FunctionName=fails.name, MaximumRetryAttempts=0)
+    mends = moved.deploy(unique("mends"), {"index.py": HEARS})
+    for n in range(2):
+        send(fails, {"fail": True, "n": n})
+    for _ in range(2):
+        letter = receive(moved, url)
+        moved.aws(
+            *("lambda", "invoke", "--function-name", mends.name, "--invocation-type", "Event"),
+            *("--payload", letter["Body"]),
+            tmp_path / "out.json",
+        )
+        moved.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])
+    fed = lambda: sorted(record["n"] for record in records(moved, mends))
+    assert eventually(lambda: fed() == [0, 1]), fed()
+
+
+def test_an_event_may_come_twice(moved):
+    """[ASY-2] `kiln replay --duplicate`: what functions must be ready for, with the same request id."""
+    fails, _hears = pair(moved)
+    request = send(fails, {"n": 1})
+    assert eventually(lambda: len(tried(moved, request)) == 1)
+    assert run(moved, "replay", request, "--duplicate")["requestId"] == request
+    once = {"id": request, "event": {"n": 1}}
+    assert eventually(lambda: attempts(moved, fails) == [once, once]), attempts(moved, fails)
+
+
+def test_what_is_throttled_waits_longer_and_longer(moved):
+    """[ASY-5, ASY-7, ASY-27, CON-5] Twice as long each time, up to five minutes, until it is too old; no
+    attempt counts. All that the function reserves is provisioned for a version: `$LATEST` has nothing.
+    """
+    fails, hears = pair(moved)
+    moved.lambda_.update_function_event_invoke_config(
+        FunctionName=fails.name, MaximumEventAgeInSeconds=900
+    )
+    version = moved.lambda_.publish_version(FunctionName=fails.name)["Version"]
+    moved.settle(f"{fails.name}:{version}")
+    moved.lambda_.put_function_concurrency(
+        FunctionName=fails.name, ReservedConcurrentExecutions=1
+    )
+    moved.lambda_.put_provisioned_concurrency_config(
+        FunctionName=fails.name, Qualifier=version, ProvisionedConcurrentExecutions=1
+    )
+    request = send(fails, {"n": 1})
+    for count, step in enumerate([2, 3, 6, 12, 25, 50, 100, 200, 310, 310], start=1):
+        assert eventually(lambda: len(tried(moved, request)) >= count), tried(moved, request)
+        run(moved, "clock", "step", step)
+    record = eventually(lambda: records(moved, hears))[0]
+    assert record["requestContext"]["condition"] == "EventAgeExceeded"
+    assert record["requestContext"]["approximateInvokeCount"] == 0
+    assert "responseContext" not in record and "responsePayload" not in record
+    assert attempts(moved, fails) == []
+    steps = tried(moved, request)
+    assert all(step["text"].startswith("attempt: Rate Exceeded.") for step in steps), steps
+    times = [datetime.fromisoformat(step["at"]).timestamp() for step in steps]
+    for before, after in zip(times, times[1:]):
+        age = before - times[0]
+        due = min(max(age, 1), 300)
+        # The last attempt comes at the end of its age, whatever that leaves.
+        if age + due < 890:
+            assert after - before >= due - 0.5, (age, times)
+    counts = moved.counters(fails.arn)
+    assert (counts["AsyncEventsReceived"], counts["AsyncEventsDropped"]) == (1, 1)
+    assert counts["AsyncEventAgeMaxMilliseconds"] >= 900_000
+
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def test_a_strict_server_asks_what_the_role_may_do(start_kiln):
+    """[ASY-12, ASY-23]"""
+    key, secret = "AKIAOPERATOR0000000A", "s3cret"
+    auth = {"KILN_AUTH": "strict", "KILN_ACCESS_KEY": key, "KILN_SECRET_KEY": secret}
+    server = start_kiln(env=auth, key=key, secret=secret)
+    _url, dead = queue(server)
+    topic = server.client("sns").create_topic(Name="results")["TopicArn"]
+    iam, lambda_ = server.client("iam"), server.lambda_
+    role = iam.create_role(RoleName="events", AssumeRolePolicyDocument=json.dumps(TRUST))
+
+    def allow(*actions):
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName="events", PolicyName="send", PolicyDocument=document)
+
+    def create():
+        return lambda_.create_function(
+            FunctionName="f",
+            Runtime=PYTHON,
+            Role=role["Role"]["Arn"],
+            Handler="index.handler",
+            Code={"ZipFile": zipped({"index.py": FAILS})},
+            DeadLetterConfig={"TargetArn": dead},
+        )
+
+    def tell(arn):
+        return lambda_.put_function_event_invoke_config(
+            FunctionName="f", DestinationConfig={"OnFailure": {"Destination": arn}}
+        )
+
+    refused = lambda_.exceptions.InvalidParameterValueException
+    with pytest.raises(refused) as error:
+        create()
+    text = "The provided execution role does not have permissions to call SendMessage on SQS"
+    assert code_of(error) == ("InvalidParameterValueException", 400, text)
+    allow("sqs:SendMessage")
+    create()
+    server.settle("f")
+    with pytest.raises(refused) as error:
+        lambda_.update_function_configuration(
+            FunctionName="f", DeadLetterConfig={"TargetArn": topic}
+        )
+    text = "The provided execution role does not have permissions to call Publish on SNS"
+    assert code_of(error)[2] == text
+    assert tell(dead)["DestinationConfig"]["OnFailure"] == {"Destination": dead}
+    with pytest.raises(refused) as error:
+        tell(topic)
+    assert f"does not have permissions to call Publish on {topic}" in code_of(error)[2]
+    allow("sns:Publish")
+    assert tell(topic)["DestinationConfig"]["OnFailure"] == {"Destination": topic}
 
 
 def test_the_way_of_an_event_is_told_as_a_tree(moved):

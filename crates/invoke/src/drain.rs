@@ -71,18 +71,19 @@ impl Attempts {
     async fn attempt(&self, stored: &Stored, request: Request) -> Result<Outcome, Refused> {
         let function = &request.function;
         let call = self.invoke.0.functions.resolve_call(function);
-        let _turn = match call.ok().and_then(|call| call.reserved) {
+        let most = match call.ok().and_then(|call| call.reserved) {
             Some(0) => return Err(Refused::SwitchedOff),
-            Some(reserved) => {
-                let arn = function.unqualified_arn();
-                let clock = self.events.tasks.clock();
-                self.gates.turn(&arn, reserved, clock).await
-            }
-            None => None,
+            Some(reserved) => (reserved as usize).min(RUNNING_MAX),
+            None => RUNNING_MAX,
         };
+        let arn = function.unqualified_arn();
+        let inner = &self.invoke.0;
+        let is_starting = || inner.starts.available_permits() < inner.config.starts_max;
+        let clock = inner.tasks.clock();
+        let _turn = self.gates.turn(&arn, most, clock, is_starting).await;
         let age = self.events.now().since(stored.accepted());
         let counters = &self.events.counters;
-        counters.count(&function.unqualified_arn(), |counts| {
+        counters.count(&arn, |counts| {
             counts.age = age;
             counts.age_max = counts.age_max.max(age);
         });

@@ -24,8 +24,9 @@ pub use tree::{Node, Step, Tree};
 const MEMORY_BYTES_MAX: usize = 32 << 20;
 /// Bytes of the log; the oldest go first.
 const LOG_BYTES_MAX: u64 = 64 << 20;
-/// Notes that wait to be written; more are kept in memory only.
+/// Notes that wait to be written, and their bytes; more are kept in memory only.
 const UNWRITTEN_MAX: usize = 10_000;
+const UNWRITTEN_BYTES_MAX: usize = 16 << 20;
 /// Notes of one write.
 const BATCH_MAX: usize = 1_000;
 /// How long notes are gathered for a write.
@@ -76,11 +77,14 @@ pub(crate) enum What {
 
 impl Note {
     fn bytes(&self) -> usize {
-        let payload = match &self.what {
+        let what = match &self.what {
             What::Accepted { payload } => payload.as_ref().map_or(0, |p| p.get().len()),
-            _ => 0,
+            What::Attempt { outcome: text, .. }
+            | What::Delivery { outcome: text, .. }
+            | What::Ended { condition: text } => text.len(),
         };
-        NOTE_BYTES + self.root.len() + self.id.len() + self.to.len() + payload
+        let from = self.from.as_ref().map_or(0, String::len);
+        NOTE_BYTES + self.root.len() + self.id.len() + self.to.len() + from + what
     }
 }
 
@@ -94,9 +98,36 @@ struct Inner {
     kept: Mutex<Kept>,
     /// Whether somebody writes.
     is_written: AtomicBool,
-    unwritten: Mutex<Vec<Bytes>>,
+    unwritten: Mutex<Unwritten>,
     news: Notify,
     lost: AtomicU64,
+}
+
+/// What waits to be written.
+#[derive(Default)]
+struct Unwritten {
+    notes: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Unwritten {
+    /// False: there is no room.
+    fn push(&mut self, note: Bytes) -> bool {
+        let bytes = self.bytes + note.len();
+        let has_room = self.notes.len() < UNWRITTEN_MAX && bytes <= UNWRITTEN_BYTES_MAX;
+        if has_room {
+            self.bytes = bytes;
+            self.notes.push_back(note);
+        }
+        has_room
+    }
+
+    fn take(&mut self) -> Vec<Bytes> {
+        let count = self.notes.len().min(BATCH_MAX);
+        let batch: Vec<Bytes> = self.notes.drain(..count).collect();
+        self.bytes -= batch.iter().map(Bytes::len).sum::<usize>();
+        batch
+    }
 }
 
 #[derive(Default)]
@@ -139,6 +170,8 @@ pub struct Past {
     /// With its qualifier.
     pub function: String,
     pub payload: Bytes,
+    /// The trace header of what it belongs to, if it had one.
+    pub trace: Option<String>,
 }
 
 impl Journal {
@@ -185,12 +218,11 @@ impl Journal {
             what,
         };
         if self.0.is_written.load(Ordering::Relaxed) {
-            let mut unwritten = lock(&self.0.unwritten);
-            match serde_json::to_vec(&note) {
-                Ok(bytes) if unwritten.len() < UNWRITTEN_MAX => unwritten.push(bytes.into()),
-                _ => drop(self.0.lost.fetch_add(1, Ordering::Relaxed)),
+            let bytes = serde_json::to_vec(&note);
+            let is_taken = bytes.is_ok_and(|bytes| lock(&self.0.unwritten).push(bytes.into()));
+            if !is_taken {
+                self.0.lost.fetch_add(1, Ordering::Relaxed);
             }
-            drop(unwritten);
             self.0.news.notify_one();
         }
         lock(&self.0.kept).push(Arc::new(note));
@@ -209,6 +241,7 @@ impl Journal {
             What::Accepted { payload } if note.id == id => Some(Past {
                 function: note.to.clone(),
                 payload: Bytes::copy_from_slice(payload.as_ref()?.get().as_bytes()),
+                trace: (note.root != note.id).then(|| format!("Root={}", note.root)),
             }),
             _ => None,
         })
@@ -284,11 +317,7 @@ impl Worker for Writer {
             self.is_read = true;
         }
         let inner = &self.journal.0;
-        let batch: Vec<Bytes> = {
-            let mut unwritten = lock(&inner.unwritten);
-            let count = unwritten.len().min(BATCH_MAX);
-            unwritten.drain(..count).collect()
-        };
+        let batch = lock(&inner.unwritten).take();
         if batch.is_empty() {
             return Ok(Progress::More);
         }
@@ -305,5 +334,28 @@ impl Worker for Writer {
             inner.log.trim(&log_id(), keep).await?;
         }
         Ok(Progress::More)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_to_be_written_is_bounded_by_its_bytes() {
+        let mut unwritten = Unwritten::default();
+        let note = Bytes::from(vec![b'x'; PAYLOAD_BYTES_MAX]);
+        let taken = (0..UNWRITTEN_MAX).take_while(|_| unwritten.push(note.clone()));
+        assert_eq!(taken.count(), UNWRITTEN_BYTES_MAX / PAYLOAD_BYTES_MAX);
+        assert!(!unwritten.push(note.clone()));
+        let written = unwritten.take().len();
+        assert_eq!(
+            (written, unwritten.bytes),
+            (UNWRITTEN_BYTES_MAX / PAYLOAD_BYTES_MAX, 0)
+        );
+        let small = Bytes::from_static(b"{}");
+        let taken = (0..=UNWRITTEN_MAX).take_while(|_| unwritten.push(small.clone()));
+        assert_eq!(taken.count(), UNWRITTEN_MAX);
+        assert_eq!(unwritten.take().len(), BATCH_MAX);
     }
 }

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod queue;
+mod roles;
 mod waits;
 mod web;
 
@@ -14,6 +15,7 @@ pub use delivery::{
     Patience, Posting, Sender, Target, Undelivered,
 };
 pub use queue::{QueueFacts, QueueMessage, QueueReader, Unread};
+pub use roles::{PoliciesUnread, Roles};
 pub use waits::{Growth, Phases, Waits};
 pub use web::{Unanswered, Web, WebAnswer, WebRequest};
 

@@ -165,10 +165,13 @@ fn unknown(id: &str) -> Fault {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ReplayEvent {
     id: String,
     /// A version or an alias; without one, what the event was for.
     qualifier: Option<String>,
+    /// Whether it is the same event once more, as a queue that delivers at least once may give it.
+    is_duplicate: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -198,7 +201,11 @@ async fn replay(admin: Arc<Admin>, cx: Context, input: ReplayEvent) -> Result<Re
     if admin.functions.resolve(&function).is_err() {
         return Err(bad("that version or alias does not exist"));
     }
-    let request_id = cx.request_id().to_owned();
+    let is_duplicate = input.is_duplicate.unwrap_or_default();
+    let (request_id, trace) = match is_duplicate {
+        true => (input.id.clone(), past.trace),
+        false => (cx.request_id().to_owned(), None),
+    };
     let request = Request {
         function,
         payload: past.payload,
@@ -207,11 +214,14 @@ async fn replay(admin: Arc<Admin>, cx: Context, input: ReplayEvent) -> Result<Re
             .map_err(|_| bad("the request has no id"))?,
         client_context: None,
         cognito_identity: None,
-        trace: None,
+        trace,
         want_log: false,
         tenant: None,
     };
-    let accepted = admin.events.accept_from(&request, &input.id).await;
+    let accepted = match is_duplicate {
+        true => admin.events.accept(&request).await,
+        false => admin.events.accept_from(&request, &input.id).await,
+    };
     accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
     Ok(Replayed { request_id })
 }

@@ -10,7 +10,7 @@ use functions::{Functions, FunctionsConfig};
 use invoke::{
     Catalog, EventQueue, EventTarget, Invoke, InvokeConfig, Parts, Rate, SessionKeys, Subject,
 };
-use model::ports::Parcel;
+use model::ports::{Parcel, Roles};
 use sandbox::{Network, Sandbox};
 use store::Store;
 use targets::{Deliverer, DurableOutbox, Registry, Step};
@@ -178,6 +178,7 @@ pub(crate) async fn build(
         control_rates: config.control_rates,
         url_base: lambda::UrlBase::new(&config.url_domain, endpoint.port()),
         queues: sqs.clone(),
+        roles: (config.auth == Auth::Strict).then(|| iam.clone() as Arc<dyn Roles>),
     };
     let router = Router::new(access)
         .with_hosts(lambda::urls(&lambda))

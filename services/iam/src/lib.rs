@@ -7,7 +7,7 @@
 //! operations/*  ─▶ names, document (pure checks) ─▶ engine (tables, compare-and-swap) ─▶ store
 //! ```
 //!
-//! Not here: deciding whether a request may proceed (policies are kept, not evaluated), groups,
+//! Not here: deciding whether a request may proceed (what roles may do is told to those who ask), groups,
 //! instance profiles, login profiles, identity providers; those operations answer that they are
 //! not built.
 //!
@@ -20,6 +20,7 @@ mod fault;
 mod managed;
 mod names;
 mod operations;
+mod permissions;
 mod record;
 
 use std::sync::Arc;

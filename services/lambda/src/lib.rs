@@ -7,7 +7,8 @@
 //! - `name`, `settings`, `variables`, `runtimes`: what a request may say. `rules`, `violations`: how
 //!   AWS tells that it may not. `fault`: every other error.
 //! - `operations`: one file for each family. `urls`: functions that answer HTTP requests themselves.
-//! - `permit`: what the policy of a function says of a caller.
+//! - `permit`: what the policy of a function says of a caller. `role`: what its execution role must be
+//!   allowed.
 //!
 //! Not here: what runs where, and what is kept.
 
@@ -20,6 +21,7 @@ mod operations;
 mod payload;
 mod permit;
 mod rates;
+mod role;
 mod rules;
 mod runtimes;
 mod settings;
@@ -32,7 +34,7 @@ use std::sync::Arc;
 use functions::Functions;
 use http::Method;
 use invoke::{EventQueue, Invoke};
-use model::ports::QueueReader;
+use model::ports::{QueueReader, Roles};
 use tasks::Tasks;
 use wire::hosts::Hosts;
 use wire::{Protocol, Service, ServiceBuilder};
@@ -58,6 +60,8 @@ pub struct Deps {
     pub url_base: UrlBase,
     /// What event source mappings ask about queues.
     pub queues: Arc<dyn QueueReader>,
+    /// Who says what execution roles may do; nothing is checked without.
+    pub roles: Option<Arc<dyn Roles>>,
 }
 
 /// What every operation gets.
@@ -69,6 +73,7 @@ pub(crate) struct Lambda {
     pub(crate) signer: Signer,
     pub(crate) url_base: UrlBase,
     pub(crate) queues: Arc<dyn QueueReader>,
+    pub(crate) roles: Option<Arc<dyn Roles>>,
 }
 
 /// What answers at function URLs, to be put into a router.
@@ -96,6 +101,7 @@ pub fn service(deps: Deps) -> Service {
         tasks: deps.tasks,
         url_base: deps.url_base,
         queues: deps.queues,
+        roles: deps.roles,
     };
     let function = "/2015-03-31/functions/{FunctionName}?Qualifier";
     let builder = Service::new("lambda", Arc::new(state))

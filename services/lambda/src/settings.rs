@@ -22,6 +22,12 @@ const LAYERS_MAX: usize = 5;
 const MEMORY_MODEL_MAX: i64 = 32_768;
 const DEFAULT_MEMORY_MIB: i64 = 128;
 
+/// The dead-letter queue that a request sets.
+pub(crate) fn dead_letter(r: &FunctionRequest) -> Option<String> {
+    let target = r.dead_letter_config.as_ref()?.target_arn.clone();
+    target.filter(|arn| !arn.is_empty())
+}
+
 /// Adds what in the request breaks the service model.
 pub(crate) fn check(v: &mut Violations, r: &FunctionRequest) {
     v.text("role", r.role.as_deref(), (0, TEXT_MAX), ROLE);

@@ -109,6 +109,9 @@ enum Command {
         /// Version or alias, instead of the one that it was for
         #[arg(long)]
         qualifier: Option<String>,
+        /// As the same event, with its request id: what a queue does that delivers at least once
+        #[arg(long)]
+        duplicate: bool,
         #[command(flatten)]
         to: ClientArgs,
     },
@@ -223,8 +226,12 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay {
             request_id,
             qualifier,
+            duplicate,
             to,
-        } => client_runtime()?.block_on(trace::replay(&request_id, qualifier, &to))?,
+        } => {
+            let again = trace::replay(&request_id, qualifier, duplicate, &to);
+            client_runtime()?.block_on(again)?;
+        }
         Command::Completions { shell } => completions::print(shell),
         Command::InternalApi => {
             let config = Layers::defaults().config()?;

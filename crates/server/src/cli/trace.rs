@@ -28,13 +28,14 @@ pub(crate) async fn trace(id: &str, to: &ClientArgs) -> anyhow::Result<()> {
 pub(crate) async fn replay(
     id: &str,
     qualifier: Option<String>,
+    is_duplicate: bool,
     to: &ClientArgs,
 ) -> anyhow::Result<()> {
     let path = format!("{}/{}/replay", admin::TRACE, escape(id));
-    let body = match qualifier {
-        Some(qualifier) => json!({ "qualifier": qualifier }),
-        None => json!({}),
-    };
+    let mut body = json!({ "isDuplicate": is_duplicate });
+    if let (Some(qualifier), Some(body)) = (qualifier, body.as_object_mut()) {
+        body.insert("qualifier".to_owned(), qualifier.into());
+    }
     let answer = to.client()?.admin(Method::POST, &path, &body).await?;
     let answer = answer.ok()?.json()?;
     match to.json {

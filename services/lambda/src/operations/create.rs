@@ -10,7 +10,7 @@ use crate::operations::{layers, signing};
 use crate::rules::{BUCKET, RESOURCE_ARN, TEXT_MAX};
 use crate::settings::{self, Settings};
 use crate::violations::Violations;
-use crate::{Lambda, configuration};
+use crate::{Lambda, configuration, role};
 
 /// Longest bare name of a function.
 const NAME_MAX: usize = 64;
@@ -51,6 +51,9 @@ pub(crate) async fn create(
         None => None,
     };
     let config = Settings::read(input)?.create(&target.name)?;
+    if let Some(arn) = &config.dead_letter {
+        role::check_dead_letter(&lambda, &config.role, arn).await?;
+    }
     let new = NewFunction {
         function,
         config,

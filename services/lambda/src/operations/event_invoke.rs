@@ -7,13 +7,13 @@ use model::{FunctionRef, Qualifier};
 use serde::{Deserialize, Serialize};
 use wire::{Context, Fault, paging};
 
-use crate::Lambda;
 use crate::api::{FunctionRefRequest, ListOfFunctionRequest};
 use crate::fault::{self, invalid_parameter, missing};
 use crate::name::{NAMESPACED, Target};
 use crate::operations::read::{bad_marker, page_size};
 use crate::rules::DESTINATION;
 use crate::violations::Violations;
+use crate::{Lambda, role};
 
 /// `PutFunctionEventInvokeConfigRequest` and `UpdateFunctionEventInvokeConfigRequest`.
 #[derive(Deserialize, Default)]
@@ -202,6 +202,7 @@ async fn write(
     let function = target.function().map_err(|_| no_function())?;
     if let Some(destinations) = &input.destination_config {
         check_destinations(lambda, &function, destinations)?;
+        check_role(lambda, &function, destinations).await?;
     }
     let now = lambda.tasks.clock().now();
     let written = lambda.functions.attach(&function, move |attached| {
@@ -274,6 +275,24 @@ fn check_destinations(
         }
         if service == "lambda" {
             check_function(lambda, function, text)?;
+        }
+    }
+    Ok(())
+}
+
+/// The execution role sends the records.
+async fn check_role(
+    lambda: &Lambda,
+    function: &FunctionRef,
+    destinations: &DestinationConfig,
+) -> Result<(), Fault> {
+    let Ok(deployed) = lambda.functions.resolve(&function.with_qualifier(None)) else {
+        return Ok(());
+    };
+    for side in [&destinations.on_success, &destinations.on_failure] {
+        let arn = side.as_ref().and_then(|side| side.destination.as_deref());
+        if let Some(arn) = arn.filter(|arn| !arn.is_empty()) {
+            role::check_destination(lambda, &deployed.config.role, arn).await?;
         }
     }
     Ok(())

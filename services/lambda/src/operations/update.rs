@@ -9,7 +9,7 @@ use crate::name::{PLAIN, Target};
 use crate::operations::create::{check_source, refused, zip};
 use crate::settings::{self, Settings};
 use crate::violations::Violations;
-use crate::{Lambda, configuration};
+use crate::{Lambda, configuration, role};
 
 /// [Lambda API: UpdateFunctionCode]
 pub(crate) async fn code(
@@ -83,7 +83,18 @@ pub(crate) async fn configuration(
     // Fixed when the function is created.
     input.package_type = None;
     input.architectures = None;
+    let (dead_letter, new_role) = (settings::dead_letter(&input), input.role.clone());
     let settings = Settings::read(input)?;
+    if let Some(arn) = dead_letter {
+        let found = lambda.functions.resolve(&function);
+        let role = match new_role.and_then(|arn| arn.parse().ok()) {
+            Some(role) => Some(role),
+            None => found.ok().map(|deployed| deployed.config.role.clone()),
+        };
+        if let Some(role) = role {
+            role::check_dead_letter(&lambda, &role, &arn).await?;
+        }
+    }
     let updated = lambda
         .functions
         .update_configuration(&function, revision.as_deref(), |config| {

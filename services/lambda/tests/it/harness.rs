@@ -126,6 +126,7 @@ impl Api {
             control_rates: false,
             url_base: lambda::UrlBase::new("localhost", 4566),
             queues: Arc::new(Queues),
+            roles: None,
         };
         let hosts = lambda::urls(&deps);
         let router = Router::new(Access::off()).with_hosts(hosts);
