@@ -105,10 +105,11 @@ pub(crate) async fn build(
     if config.auth == Auth::Strict {
         sqs.require_policies();
     }
-    let eventbridge = events::open(&store, Arc::new(outbox.clone()), logs.clone(), tasks).await?;
+    let web = Arc::new(egress::Client::new(config.egress_allow.clone(), machine));
+    let post = Arc::new(outbox.clone());
+    let eventbridge = events::open(&store, post, logs.clone(), web.clone(), tasks).await?;
     let scheduler = scheduler::open(&store, Arc::new(outbox.clone()), tasks).await?;
 
-    let web = Arc::new(egress::Client::new(config.egress_allow.clone(), machine));
     let sns = sns::open(
         &store,
         tasks,

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wire::Timestamp;
 
+use crate::http::api::TargetHttpParameters;
+
 #[derive(Serialize)]
 pub(crate) struct Nothing {}
 
@@ -119,6 +121,8 @@ pub(crate) struct TargetShape {
     pub(crate) dead_letter_config: Option<DeadLetterConfig>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retry_policy: Option<RetryPolicy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) http_parameters: Option<TargetHttpParameters>,
 }
 
 #[derive(Deserialize, Serialize)]

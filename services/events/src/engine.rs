@@ -1,12 +1,15 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::ports::{LogSink, Outbox};
+use model::ports::{LogSink, Outbox, Web};
+use schedules::Agenda;
 use store::{Expect, Log, Record, Row, Space, Store, StoreError, Table};
 use tasks::{Tasks, Time};
 
 use crate::archive::Counted;
 use crate::fault::Fault;
+use crate::http::record::{ApiDestination, Connection};
+use crate::http::{ConnectionRef, Tokens, Turns};
 use crate::names::{BusRef, DEFAULT_BUS, Place};
 use crate::record::{Archive, Bus, Replay, Rule};
 use crate::route::Routes;
@@ -22,12 +25,19 @@ pub struct Engine {
     pub(crate) rules: Table<Rule>,
     pub(crate) archives: Table<Archive>,
     pub(crate) replays: Table<Replay>,
+    pub(crate) connections: Table<Connection>,
+    pub(crate) destinations: Table<ApiDestination>,
     pub(crate) log: Arc<dyn Log>,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) sink: Arc<dyn LogSink>,
     pub(crate) tasks: Tasks,
     pub(crate) routes: Routes,
     pub(crate) ticks: Ticks,
+    pub(crate) web: Arc<dyn Web>,
+    pub(crate) tokens: Tokens,
+    pub(crate) turns: Turns,
+    /// Connections that wait for their first token.
+    pub(crate) authorizing: Agenda<ConnectionRef>,
     /// How much is in the logs of archives, by the archive's id.
     pub(crate) counted: Mutex<HashMap<String, Counted>>,
     /// Told when a replay was asked for.
@@ -43,6 +53,7 @@ impl Engine {
         store: &Store,
         outbox: Arc<dyn Outbox>,
         sink: Arc<dyn LogSink>,
+        web: Arc<dyn Web>,
         tasks: &Tasks,
     ) -> Engine {
         Engine {
@@ -50,12 +61,18 @@ impl Engine {
             rules: Table::new(store, SPACE),
             archives: Table::new(store, SPACE),
             replays: Table::new(store, SPACE),
+            connections: Table::new(store, SPACE),
+            destinations: Table::new(store, SPACE),
             log: store.log.clone(),
             outbox,
             sink,
             tasks: tasks.clone(),
             routes: Routes::default(),
             ticks: Ticks::default(),
+            web,
+            tokens: Tokens::default(),
+            turns: Turns::default(),
+            authorizing: Agenda::default(),
             counted: Mutex::default(),
             replay: tokio::sync::Notify::new(),
         }

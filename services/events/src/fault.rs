@@ -34,6 +34,10 @@ impl Fault {
         Fault::NotFound(format!("Event bus {name} does not exist."))
     }
 
+    pub(crate) fn no_connection(name: &str) -> Fault {
+        Fault::NotFound(format!("Connection '{name}' does not exist."))
+    }
+
     pub(crate) fn no_rule(name: &str, bus: &str) -> Fault {
         Fault::NotFound(format!("Rule {name} does not exist on EventBus {bus}."))
     }

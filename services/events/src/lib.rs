@@ -5,19 +5,20 @@
 //! other buses, functions ─▶ target ─┤
 //! the clock ─▶ ticks ──────┼─▶ route: rules that match ─▶ input ─▶ Outbox (durable)
 //! archives ─▶ replay ──────┘        └─▶ archive: a log of the store
+//! Outbox ─▶ target ─▶ http: API destinations ─▶ Web
 //! ```
 //!
 //! PutEvents answers when all that matched lies in the outbox and in the archives. Delivery, its
 //! retries and dead letters are the outbox's.
 //!
-//! Not here: API destinations and connections, partner sources, global endpoints; those operations
-//! answer that they are not built. Start with [`open`] and [`service`].
+//! Not here: partner sources, global endpoints; those operations answer that they are not built. Start with [`open`] and [`service`].
 
 mod api;
 mod archive;
 mod engine;
 mod event;
 mod fault;
+mod http;
 mod input;
 mod names;
 mod operations;
@@ -30,8 +31,9 @@ mod ticks;
 
 use std::sync::Arc;
 
+use crate::http::{Authorizer, connections, destinations};
 pub use engine::Engine;
-use model::ports::{LogSink, Outbox};
+use model::ports::{LogSink, Outbox, Web};
 use operations::{archives, buses, permissions, put_events, replays, rules, tags, targets};
 use schedules::Ticker;
 use store::{Store, StoreError};
@@ -49,14 +51,21 @@ pub async fn open(
     store: &Store,
     outbox: Arc<dyn Outbox>,
     sink: Arc<dyn LogSink>,
+    web: Arc<dyn Web>,
     tasks: &Tasks,
 ) -> Result<Arc<Engine>, StoreError> {
-    let engine = Arc::new(Engine::new(store, outbox, sink, tasks));
+    let engine = Arc::new(Engine::new(store, outbox, sink, web, tasks));
     engine.load_ticks().await?;
+    engine.load_authorizing().await?;
     engine.replay.notify_one();
     tasks.add(Ticker::new(
         "events: schedules of rules",
         ticks::Clockwork(engine.clone()),
+        tasks,
+    ));
+    tasks.add(Ticker::new(
+        "events: connections",
+        Authorizer(engine.clone()),
         tasks,
     ));
     tasks.add(replay::Runner(engine.clone()));
@@ -101,36 +110,36 @@ pub fn service(engine: Arc<Engine>) -> Service {
         .operation("DescribeReplay", replays::describe)
         .operation("ListReplays", replays::list)
         .operation("CancelReplay", replays::cancel)
+        .operation("CreateConnection", connections::create)
+        .operation("UpdateConnection", connections::update)
+        .operation("DescribeConnection", connections::describe)
+        .operation("DeleteConnection", connections::delete)
+        .operation("DeauthorizeConnection", connections::deauthorize)
+        .operation("ListConnections", connections::list)
+        .operation("CreateApiDestination", destinations::create)
+        .operation("UpdateApiDestination", destinations::update)
+        .operation("DescribeApiDestination", destinations::describe)
+        .operation("DeleteApiDestination", destinations::delete)
+        .operation("ListApiDestinations", destinations::list)
         .not_built(NOT_BUILT)
         .build()
 }
 
 /// Operations of the model that Kiln does not have yet.
-const NOT_BUILT: [&str; 26] = [
+const NOT_BUILT: [&str; 15] = [
     "ActivateEventSource",
-    "CreateApiDestination",
-    "CreateConnection",
     "CreateEndpoint",
     "CreatePartnerEventSource",
     "DeactivateEventSource",
-    "DeauthorizeConnection",
-    "DeleteApiDestination",
-    "DeleteConnection",
     "DeleteEndpoint",
     "DeletePartnerEventSource",
-    "DescribeApiDestination",
-    "DescribeConnection",
     "DescribeEndpoint",
     "DescribeEventSource",
     "DescribePartnerEventSource",
-    "ListApiDestinations",
-    "ListConnections",
     "ListEndpoints",
     "ListEventSources",
     "ListPartnerEventSourceAccounts",
     "ListPartnerEventSources",
     "PutPartnerEvents",
-    "UpdateApiDestination",
-    "UpdateConnection",
     "UpdateEndpoint",
 ];

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use store::Record;
 
+use crate::http::record::TargetParameters;
+
 pub(crate) type Tags = BTreeMap<String, String>;
 
 /// A bus; the default one has a record only after somebody changed it.
@@ -73,6 +75,9 @@ pub(crate) struct RuleTarget {
     pub(crate) dead_letter: Option<String>,
     pub(crate) retries: Option<u32>,
     pub(crate) age_s: Option<u64>,
+    /// What an API destination is called with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) http: Option<TargetParameters>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! From an event on a bus to what is sent to whom.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,16 +11,22 @@ use model::ports::{
     Patience, Posting, Sender, Waits,
 };
 use patterns::Pattern;
+use serde_json::Value;
 
 use crate::engine::{Engine, bus_parts, lock};
 use crate::event::{Event, stable_id};
 use crate::fault::Fault;
+use crate::http;
+use crate::http::record::TargetParameters;
 use crate::input::{Meeting, body};
 use crate::names::BusRef;
+use crate::path::Path;
 use crate::record::{Archive, Rule, RuleTarget};
 
 /// Buses that an event may pass, so that buses that send to each other come to an end.
 pub(crate) const HOPS_MAX: u32 = 10;
+/// Begins the resource in the ARN of an API destination.
+pub(crate) const API_DESTINATION: &str = "api-destination/";
 /// The attribute that counts them.
 pub(crate) const HOPS: &str = "AWSEventsHops";
 /// [EventBridge API: RetryPolicy]
@@ -197,13 +203,16 @@ fn posting(
 ) -> Option<Posting> {
     let replay = passage.event.replay_name.as_deref().unwrap_or_default();
     let id = stable_id(&[&passage.event.id, meeting.rule_arn, &target.id, replay]);
-    let is_bus = to.service == "events";
+    let is_endpoint = to.resource.starts_with(API_DESTINATION);
+    let is_bus = to.service == "events" && !is_endpoint;
     // Another bus needs the event itself, and how far it came.
     let attributes = is_bus.then(|| {
         let value = AttributeValue::Text((passage.hops + 1).to_string());
         let kind = "Number".to_owned();
         (HOPS.to_owned(), Attribute { kind, value })
     });
+    let called = target.http.as_ref().filter(|_| is_endpoint);
+    let attributes = attributes.or_else(|| http::attributes(&resolved(called?, meeting.value)));
     let body = if is_bus { meeting.event.json() } else { body };
     let rule: Arn = meeting.rule_arn.parse().ok()?;
     let age_max = Duration::from_secs(target.age_s.unwrap_or(AGE_S_DEFAULT)).saturating_sub(age);
@@ -238,6 +247,27 @@ fn posting(
         },
         dead_letter,
     })
+}
+
+/// Values that are paths into the event stand for what is there.
+fn resolved(target: &TargetParameters, event: &Value) -> TargetParameters {
+    let value = |text: &String| {
+        let path = text.starts_with("$.").then(|| Path::parse(text)).flatten();
+        match path.and_then(|path| path.find(event)) {
+            Some(Value::String(found)) => found,
+            Some(found) => found.to_string(),
+            None => text.clone(),
+        }
+    };
+    let map = |all: &BTreeMap<String, String>| {
+        let all = all.iter();
+        all.map(|(key, text)| (key.clone(), value(text))).collect()
+    };
+    TargetParameters {
+        path: target.path.iter().map(value).collect(),
+        headers: map(&target.headers),
+        query: map(&target.query),
+    }
 }
 
 impl Engine {

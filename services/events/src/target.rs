@@ -1,4 +1,5 @@
-//! The bus as a receiver: other buses and the destinations of functions send to it.
+//! The bus as a receiver: other buses and the destinations of functions send to it. And the endpoints behind
+//! it.
 
 use async_trait::async_trait;
 use model::Arn;
@@ -9,7 +10,7 @@ use crate::engine::Engine;
 use crate::event::{Event, Origin, stable_id};
 use crate::fault::Fault;
 use crate::names::BusRef;
-use crate::route::{HOPS, HOPS_MAX, Passage};
+use crate::route::{API_DESTINATION, HOPS, HOPS_MAX, Passage};
 
 fn refused(code: &str, message: impl Into<String>) -> Undelivered {
     Undelivered::Refused {
@@ -28,6 +29,9 @@ fn later(fault: &Fault) -> Undelivered {
 #[async_trait]
 impl Target for Engine {
     async fn deliver(&self, parcel: &Parcel) -> Result<(), Undelivered> {
+        if parcel.to.resource.starts_with(API_DESTINATION) {
+            return self.call(parcel).await;
+        }
         let bus = BusRef::of_arn(&parcel.to)
             .ok_or_else(|| refused("ValidationException", "EventBus ARN is not valid."))?;
         if !self.has_bus(&bus).await.map_err(|fault| later(&fault))? {

@@ -12,6 +12,8 @@ use crate::api::{
 };
 use crate::engine::Engine;
 use crate::fault::Fault;
+use crate::http::api::TargetHttpParameters;
+use crate::http::record::TargetParameters;
 use crate::input::unknown_placeholder;
 use crate::names::{BusRef, Names, Place, after, limit};
 use crate::path::Path;
@@ -121,6 +123,11 @@ fn stored(target: TargetShape) -> Result<RuleTarget, Fault> {
         dead_letter: target.dead_letter_config.and_then(|config| config.arn),
         retries: retries.and_then(|n| u32::try_from(n).ok()),
         age_s: age.and_then(|n| u64::try_from(n).ok()),
+        http: target.http_parameters.map(|http| TargetParameters {
+            path: http.path_parameter_values.unwrap_or_default(),
+            headers: http.header_parameters.unwrap_or_default(),
+            query: http.query_string_parameters.unwrap_or_default(),
+        }),
     })
 }
 
@@ -146,6 +153,11 @@ fn shape(target: RuleTarget) -> TargetShape {
             .dead_letter
             .map(|arn| DeadLetterConfig { arn: Some(arn) }),
         retry_policy: retry,
+        http_parameters: target.http.map(|http| TargetHttpParameters {
+            path_parameter_values: (!http.path.is_empty()).then_some(http.path),
+            header_parameters: (!http.headers.is_empty()).then_some(http.headers),
+            query_string_parameters: (!http.query.is_empty()).then_some(http.query),
+        }),
     }
 }
 

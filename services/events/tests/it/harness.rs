@@ -6,7 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::Request;
 use http_body_util::BodyExt;
-use model::ports::{LogLine, LogSink, LogStreamRef, NotPosted, Outbox, Posting};
+use model::ports::{
+    LogLine, LogSink, LogStreamRef, NotPosted, Outbox, Posting, Unanswered, Web, WebAnswer,
+    WebRequest,
+};
 use serde_json::{Value, json};
 use store::simulated::{self, Disk, Image};
 use tasks::{ClockControl, Time};
@@ -54,6 +57,72 @@ impl Outbox for Door {
     }
 }
 
+/// A request as an endpoint got it.
+pub(crate) struct Got {
+    pub(crate) line: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+}
+
+impl Got {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let found = headers.find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_str())
+    }
+}
+
+/// Endpoints outside: they answer what the test says, then 200.
+#[derive(Default)]
+pub(crate) struct Outside {
+    pub(crate) got: Mutex<Vec<Got>>,
+    pub(crate) answers: Mutex<Vec<Result<WebAnswer, Unanswered>>>,
+}
+
+pub(crate) fn answer(status: u16, body: &'static str) -> WebAnswer {
+    WebAnswer {
+        status,
+        headers: Vec::new(),
+        retry_after: None,
+        body: body.as_bytes().into(),
+    }
+}
+
+impl Outside {
+    pub(crate) fn take(&self) -> Vec<Got> {
+        std::mem::take(&mut *self.got.lock().unwrap())
+    }
+
+    pub(crate) fn say(&self, next: Result<WebAnswer, Unanswered>) {
+        self.answers.lock().unwrap().push(next);
+    }
+}
+
+#[async_trait]
+impl Web for Outside {
+    fn check(&self, url: &str) -> Result<(), Unanswered> {
+        let is_good = url.starts_with("https://");
+        let bad = || Unanswered::Forbidden("it is no URL".to_owned());
+        is_good.then_some(()).ok_or_else(bad)
+    }
+
+    async fn send(&self, request: WebRequest<'_>) -> Result<WebAnswer, Unanswered> {
+        let headers = request.headers.iter();
+        self.got.lock().unwrap().push(Got {
+            line: format!("{} {}", request.method, request.url),
+            headers: headers
+                .map(|(n, v)| ((*n).to_owned(), (*v).to_owned()))
+                .collect(),
+            body: String::from_utf8(request.body.to_vec()).unwrap(),
+        });
+        let mut answers = self.answers.lock().unwrap();
+        match answers.is_empty() {
+            true => Ok(answer(200, "")),
+            false => answers.remove(0),
+        }
+    }
+}
+
 impl LogSink for Kept {
     fn append(&self, to: &LogStreamRef, lines: Vec<LogLine>) {
         let lines = lines.into_iter().map(|line| (to.clone(), line.message));
@@ -89,6 +158,7 @@ impl Kept {
 pub(crate) struct Events {
     pub(crate) engine: Arc<events::Engine>,
     pub(crate) kept: Arc<Kept>,
+    pub(crate) outside: Arc<Outside>,
     door: Arc<Door>,
     router: Router,
     pub(crate) disk: Disk,
@@ -116,12 +186,20 @@ impl Events {
             kept: kept.clone(),
             is_shut: AtomicBool::new(false),
         });
-        let opened = events::open(store, door.clone(), kept.clone(), disk.tasks());
+        let outside = Arc::new(Outside::default());
+        let opened = events::open(
+            store,
+            door.clone(),
+            kept.clone(),
+            outside.clone(),
+            disk.tasks(),
+        );
         let engine = opened.await.unwrap();
         let router = Router::new(Access::off()).with(events::service(engine.clone()));
         let events = Events {
             engine,
             kept,
+            outside,
             door,
             router,
             disk,

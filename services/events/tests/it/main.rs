@@ -4,6 +4,7 @@
 
 mod archives;
 mod buses;
+mod endpoints;
 mod harness;
 mod puts;
 mod rules;
