@@ -18,3 +18,4 @@ mod rootless;
 mod snapshot;
 mod speed;
 mod template;
+mod third_party;
