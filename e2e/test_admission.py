@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pytest
 from botocore.exceptions import ClientError
 
-from kiln import NODE, PYTHON, code_of, unique
+from kiln import NODE, PYTHON, code_of, eventually, unique
 
 SLEEP = {"index.py": "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'slept'\n"}
 
@@ -174,3 +174,28 @@ def test_the_rate_of_control_requests(start_kiln):
     for _ in range(30):
         with pytest.raises(kiln.lambda_.exceptions.ResourceNotFoundException):
             kiln.lambda_.invoke(FunctionName="missing", Payload=b"{}")
+
+
+def test_a_function_that_nobody_calls_falls_asleep(start_kiln):
+    """FN-24: `Inactive` after a long time; the next call fails and wakes it."""
+    kiln = start_kiln(env={"KILN_FUNCTION_IDLE_SECS": "2"})
+    kiln.deploy("sleepy", {"index.py": "def handler(e, c):\n    return e\n"})
+    read = kiln.lambda_.get_function_configuration
+    asleep = eventually(lambda: (c := read(FunctionName="sleepy"))["State"] == "Inactive" and c, 30)
+    assert (asleep["StateReasonCode"], asleep["LastUpdateStatus"]) == ("Idle", "Successful")
+    with pytest.raises(ClientError) as refused:
+        kiln.lambda_.invoke(FunctionName="sleepy", Payload=b"1")
+    assert code_of(refused.value) == (
+        "ResourceConflictException",
+        409,
+        "The operation cannot be performed at this time. The function is currently in the following state: Inactive",
+    )
+    # It is awake for two seconds: on a busy machine it may fall asleep before it is called again.
+    assert eventually(lambda: answered(kiln, "sleepy"), 30)
+
+
+def answered(kiln, name):
+    try:
+        return kiln.lambda_.invoke(FunctionName=name, Payload=b"1")["Payload"].read() == b"1"
+    except ClientError:
+        return False

@@ -8,7 +8,7 @@ use model::{Account, FunctionRef, Published, Qualifier, Region, Version};
 use store::{Expect, StoreError};
 use tasks::Time;
 
-use crate::functions::not_found;
+use crate::functions::{asleep, not_found};
 use crate::index::{Entry, Key};
 use crate::records::{ProvisionedRecord, damaged};
 use crate::{Alias, Change, Deployed, Error, Functions, ResolveError};
@@ -261,12 +261,15 @@ fn leaves_enough(limits: AccountLimits, claimed: u64, what: &str) -> Result<(), 
 }
 
 impl Functions {
-    /// As [`Functions::resolve`], with what the function may run at once.
+    /// As [`Functions::resolve`], with what the function may run at once, for a call: an idle version is
+    /// `Inactive` this time and active the next.
     pub fn resolve_call(&self, f: &FunctionRef) -> Result<Resolved, ResolveError> {
         let entry = self.entry(f).ok_or_else(|| not_found(f))?;
         let deployed = entry
             .find(f.qualifier.as_ref(), &entry.running, || self.draw())
             .ok_or_else(|| not_found(f))?;
+        let was_idle = self.0.idle.was_idle(&deployed, self.0.tasks.clock().now());
+        let deployed = asleep(deployed, was_idle);
         let provisioned_by = entry.provisioned_by(f.qualifier.as_ref(), &deployed.version);
         Ok(Resolved {
             deployed,

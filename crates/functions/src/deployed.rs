@@ -45,6 +45,8 @@ pub enum State {
     /// Being made ready for the first time.
     Pending,
     Active,
+    /// Not called for long: the next call is refused and makes it active again.
+    Inactive,
     Failed(Failure),
 }
 
@@ -61,6 +63,7 @@ impl State {
         match self {
             State::Pending => "Pending",
             State::Active => "Active",
+            State::Inactive => "Inactive",
             State::Failed(_) => "Failed",
         }
     }
@@ -107,6 +110,14 @@ impl Deployed {
             last_update: self.last_update,
             last_modified: self.last_modified,
             optimization: self.optimization,
+        }
+    }
+
+    /// The same while nobody calls it.
+    pub(crate) fn inactive(&self) -> Deployed {
+        Deployed {
+            state: State::Inactive,
+            ..self.revised(self.revision.clone())
         }
     }
 

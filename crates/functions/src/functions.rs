@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, broadcast, mpsc};
 
 use crate::attached::AttachedRecord;
 use crate::code::{CodeStore, Sweeper};
+use crate::idle::Idle;
 use crate::index::{Entry, Index, Key};
 use crate::layers::LayerIndex;
 use crate::mappings::{Mapping, Mappings};
@@ -30,6 +31,8 @@ pub struct FunctionsConfig {
     pub data: PathBuf,
     /// How long a new or updated function shows `Pending` or `InProgress`.
     pub settle: Duration,
+    /// How long a version stays active without a call. None: for ever.
+    pub idle_after: Option<Duration>,
 }
 
 impl FunctionsConfig {
@@ -40,6 +43,7 @@ impl FunctionsConfig {
         FunctionsConfig {
             data,
             settle: FunctionsConfig::SETTLE,
+            idle_after: None,
         }
     }
 }
@@ -66,6 +70,7 @@ pub(crate) struct Inner {
     generations: AtomicU64,
     /// One change at a time of what is claimed of an account.
     pub(crate) claiming: Mutex<()>,
+    pub(crate) idle: Idle,
 }
 
 pub(crate) struct Tables {
@@ -154,6 +159,7 @@ impl Functions {
             changes: broadcast::channel(CHANGES_KEPT).0,
             generations: AtomicU64::new(1),
             claiming: Mutex::default(),
+            idle: Idle::new(config.idle_after, tasks.clock().now()),
         }));
         functions.load_layers().await?;
         functions.load().await?;
@@ -192,8 +198,9 @@ impl Functions {
         let deployed = entry
             .find(f.qualifier.as_ref(), entry.shown(), || 1.0)
             .ok_or_else(|| not_found(f))?;
+        let is_idle = self.0.idle.is_idle(&deployed, self.0.tasks.clock().now());
         Ok(Details {
-            deployed,
+            deployed: asleep(deployed, is_idle),
             tags: entry.tags.clone(),
             reserved: entry.reserved,
             allows_recursion: entry.allows_recursion,
@@ -317,6 +324,14 @@ impl Functions {
     #[allow(clippy::cast_precision_loss)] // a share needs no more than 53 bits
     pub(crate) fn draw(&self) -> f64 {
         (self.0.tasks.ids().u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// As it is shown and called while it is idle.
+pub(crate) fn asleep(deployed: Arc<Deployed>, is_idle: bool) -> Arc<Deployed> {
+    match deployed.state {
+        State::Active if is_idle => Arc::new(deployed.inactive()),
+        _ => deployed,
     }
 }
 

@@ -24,6 +24,7 @@ mod error;
 mod facts;
 mod folder;
 mod functions;
+mod idle;
 mod index;
 mod layers;
 mod load;

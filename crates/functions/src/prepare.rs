@@ -59,7 +59,7 @@ impl Deployed {
                 code: failure.code.clone(),
                 reason: failure.reason.clone(),
             }),
-            State::Active => match self.optimization {
+            State::Active | State::Inactive => match self.optimization {
                 Optimization::On => Some(PreparationRecord::Optimized),
                 Optimization::Off => None,
             },

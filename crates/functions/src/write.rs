@@ -230,7 +230,7 @@ impl Functions {
     fn updatable(&self, f: &FunctionRef) -> Result<Arc<Entry>, Error> {
         let entry = self.entry(f).ok_or_else(|| not_found(f))?;
         match &entry.running.state {
-            State::Active | State::Failed(_) => Ok(entry),
+            State::Active | State::Inactive | State::Failed(_) => Ok(entry),
             state @ State::Pending => Err(Error::NotReady {
                 arn: f.unqualified_arn(),
                 state: state.as_str(),

@@ -84,6 +84,10 @@ impl Invoke {
     /// A function that was just made is ready a moment later: its first call makes it so.
     pub(crate) async fn ready(&self, function: &FunctionRef) -> Result<Resolved, Refused> {
         match self.resolve(function) {
+            // This call fails; the next one finds it active.
+            Err(Refused::NotReady { state }) if state == State::Inactive.as_str() => {
+                Err(Refused::NotReady { state })
+            }
             Err(Refused::NotReady { .. }) => {
                 let settled = self.0.functions.resolve_ready(function).await;
                 settled.map_err(not_found)?;

@@ -183,6 +183,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "idle environments are stopped after it",
     ),
     setting(
+        "function_idle_secs",
+        "KILN_FUNCTION_IDLE_SECS",
+        "0",
+        "a version without a call for so long is Inactive: its next call fails and wakes it; 0 is never",
+    ),
+    setting(
         "pool_sandboxes",
         "KILN_POOL_SANDBOXES",
         "8",
@@ -301,6 +307,8 @@ pub(crate) struct Config {
     pub(crate) environments_max: usize,
     pub(crate) stream: StreamLimits,
     pub(crate) idle_keep: Duration,
+    /// How long a version stays active without a call.
+    pub(crate) function_idle: Option<Duration>,
     /// Most that are kept ready.
     pub(crate) pool_sandboxes: usize,
     pub(crate) pool_waiting: usize,
@@ -471,6 +479,7 @@ impl Layers {
                 per_sec_max: self.parse("stream_per_sec_max", str::parse)?,
             },
             idle_keep: self.parse("idle_keep_secs", secs)?,
+            function_idle: Some(self.parse("function_idle_secs", secs)?).filter(|s| !s.is_zero()),
             pool_sandboxes: self.parse("pool_sandboxes", str::parse)?,
             pool_waiting: self.parse("pool_waiting", str::parse)?,
             debug_port: None,

@@ -63,7 +63,11 @@ pub(crate) async fn build(
     let sandbox = open_sandbox(config, endpoint, machine).await?;
 
     // 2. The platform.
-    let functions = Functions::open(FunctionsConfig::new(data.clone()), &store, machine).await?;
+    let folder = FunctionsConfig {
+        idle_after: config.function_idle,
+        ..FunctionsConfig::new(data.clone())
+    };
+    let functions = Functions::open(folder, &store, machine).await?;
     let logs = logs::open(&store, &data.join("logs"), tasks).await?;
     let keys = SessionKeys::default();
     let catalog = Arc::new(catalog(config, &data));

@@ -10,6 +10,7 @@ use crate::api::{
 };
 
 const CREATING: &str = "The function is being created.";
+const IDLE: &str = "The function is idle.";
 
 /// The whole configuration. `qualifier`: what the ARN ends with.
 pub(crate) fn full(d: &Deployed, qualifier: Option<&str>) -> FunctionConfiguration {
@@ -17,11 +18,13 @@ pub(crate) fn full(d: &Deployed, qualifier: Option<&str>) -> FunctionConfigurati
     let reason = match &d.state {
         State::Pending => Some(CREATING.to_owned()),
         State::Active => None,
+        State::Inactive => Some(IDLE.to_owned()),
         State::Failed(failure) => Some(failure.reason.clone()),
     };
     let reason_code = match &d.state {
         State::Pending => Some("Creating".to_owned()),
         State::Active => None,
+        State::Inactive => Some("Idle".to_owned()),
         State::Failed(failure) => Some(failure.code.clone()),
     };
     FunctionConfiguration {

@@ -396,3 +396,29 @@ async fn an_update_that_waits_sees_what_came_before_it() {
         "{updated:?}"
     );
 }
+
+#[tokio::test]
+async fn a_version_that_nobody_calls_falls_asleep_and_its_next_call_wakes_it() {
+    const LONG: std::time::Duration = std::time::Duration::from_secs(100);
+    let w = World::whose_functions_sleep(Some(LONG)).await;
+    let (f, other) = (w.active("f").await, w.active("other").await);
+    let called = |f| w.functions.resolve_call(f).unwrap().deployed.state.clone();
+    let shown = |f| w.functions.describe(f).unwrap().deployed.state.clone();
+    w.clock.advance(LONG / 2);
+    assert_eq!((called(&f), shown(&other)), (State::Active, State::Active));
+    w.clock.advance(LONG / 2);
+    assert_eq!((shown(&f), shown(&other)), (State::Active, State::Inactive));
+    // To look at it does not wake it; a call does, and is refused itself.
+    assert_eq!(shown(&other), State::Inactive);
+    assert_eq!(called(&other), State::Inactive);
+    assert_eq!(
+        (called(&other), shown(&other)),
+        (State::Active, State::Active)
+    );
+    w.clock.advance(LONG);
+    assert_eq!(shown(&f), State::Inactive);
+    // A change is a use as well.
+    w.describe_as(&f, "changed").await.unwrap();
+    w.settle("f").await;
+    assert_eq!(called(&f), State::Active);
+}

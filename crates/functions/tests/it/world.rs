@@ -28,9 +28,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn new() -> World {
+        World::whose_functions_sleep(None).await
+    }
+
+    /// After so long without a call.
+    pub(crate) async fn whose_functions_sleep(idle_after: Option<Duration>) -> World {
         let (store, disk, clock) = simulated::open(7);
         let folder = Arc::new(tempfile::tempdir().unwrap());
-        World::on(store, disk, clock, folder).await
+        World::on(store, disk, clock, folder, idle_after).await
     }
 
     async fn on(
@@ -38,9 +43,11 @@ impl World {
         disk: Disk,
         clock: ClockControl,
         folder: Arc<tempfile::TempDir>,
+        idle_after: Option<Duration>,
     ) -> World {
         let config = FunctionsConfig {
             settle: SETTLE,
+            idle_after,
             ..FunctionsConfig::new(folder.path().to_owned())
         };
         let functions = Functions::open(config, &store, disk.tasks()).await.unwrap();
@@ -59,7 +66,7 @@ impl World {
         let folder = self.folder.clone();
         drop(self);
         let (store, disk, clock) = simulated::reopen(image).unwrap();
-        World::on(store, disk, clock, folder).await
+        World::on(store, disk, clock, folder, None).await
     }
 
     /// As after a power cut.
@@ -68,7 +75,7 @@ impl World {
         let folder = self.folder.clone();
         drop(self);
         let (store, disk, clock) = simulated::reopen(image).unwrap();
-        World::on(store, disk, clock, folder).await
+        World::on(store, disk, clock, folder, None).await
     }
 
     pub(crate) fn store(&self) -> &Store {
