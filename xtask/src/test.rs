@@ -173,7 +173,7 @@ fn deny(root: &Path, target: &Path) -> Outcome {
         ));
     }
     let mut command = prerequisites::cargo_deny(root, target);
-    command.args(["--offline", "check", "--disable-fetch", "advisories"]);
+    command.args(["--offline", "check", "advisories"]);
     step::passes(command)
 }
 
@@ -181,8 +181,9 @@ fn advisory_database_is_here() -> bool {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cargo")));
+    // A fetch that failed leaves a lock file and no copy.
     home.and_then(|home| std::fs::read_dir(home.join("advisory-dbs")).ok())
-        .is_some_and(|mut entries| entries.next().is_some())
+        .is_some_and(|mut entries| entries.any(|entry| entry.is_ok_and(|e| e.path().is_dir())))
 }
 
 fn build(root: &Path) -> Outcome {
