@@ -20,6 +20,7 @@ mod report;
 mod torture;
 mod watchdog;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Instant;
@@ -27,7 +28,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::measures::{Bench, MEASURES, Measure};
-use crate::report::Report;
+use crate::report::{Report, Row};
 use crate::watchdog::Watchdog;
 
 const HELP: &str = "\
@@ -153,34 +154,43 @@ fn run(arguments: &[String]) -> Result<bool> {
         false => measures::RUN_MAX,
     };
     for measure in MEASURES.iter().filter(|measure| options.wants(measure)) {
-        if started.elapsed() + measure.time_max > run_max {
-            report.extend(measure.none("no time left"));
-            continue;
+        let rows = if started.elapsed() + measure.time_max > run_max {
+            measure.nothing("no time left")
+        } else {
+            take(measure, &bench, &watchdog)
+        };
+        report.extend(measure, rows);
+        // After each, so that a run that is ended keeps what it has.
+        if options.writes && !options.is_quick {
+            report.write(&root.join("docs"))?;
         }
-        eprintln!("measuring {} …", measure.name);
-        let guard = watchdog.watch(measure.time_max);
-        let rows = (measure.run)(&bench).unwrap_or_else(|error| {
-            eprintln!("  {}: {error:#}", measure.name);
-            let why = if guard.has_bitten() {
-                "took too long"
-            } else {
-                "failed"
-            };
-            measure.none(why)
-        });
-        drop(guard);
-        report.extend(rows);
     }
     if options.as_json {
         println!("{}", report.json()?);
     } else {
         print!("{}", report.table());
     }
-    if options.writes && !options.is_quick {
-        report.write(&root.join("docs"))?;
-        eprintln!("wrote docs/benchmarks.md, .json and .svg");
-    }
+    eprintln!("took {} s", started.elapsed().as_secs());
     Ok(true)
+}
+
+/// Takes one measure; whatever becomes of it, each of its figures has a row.
+fn take(measure: &Measure, bench: &Bench, watchdog: &Watchdog) -> Vec<Row> {
+    eprintln!("measuring {} …", measure.name);
+    let started = Instant::now();
+    let guard = watchdog.watch(measure.time_max);
+    let taken = catch_unwind(AssertUnwindSafe(|| (measure.run)(bench)));
+    let taken = taken.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
+    let rows = taken.unwrap_or_else(|error| {
+        eprintln!("  {}: {error:#}", measure.name);
+        measure.nothing(if guard.has_bitten() {
+            "took too long"
+        } else {
+            "failed"
+        })
+    });
+    eprintln!("  {} s", started.elapsed().as_secs());
+    rows
 }
 
 /// The server that is measured, as users build it. It lies beside this program, so both are built alike.

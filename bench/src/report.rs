@@ -7,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
+use crate::measures::{MEASURES, Measure};
 use crate::paired::{CONTROL_MOVED_MAX, Pairs};
 use crate::{peers, plot};
 
@@ -66,6 +67,9 @@ pub(crate) struct Row {
     note: String,
     /// Day of the measurement.
     date: String,
+    /// The measure that it is from; empty in rows that were kept before this was noted.
+    #[serde(default)]
+    measure: String,
 }
 
 impl Row {
@@ -107,6 +111,7 @@ impl Row {
             control_moved: 0.0,
             note: note.to_owned(),
             date: today(),
+            measure: String::new(),
         }
     }
 
@@ -147,6 +152,12 @@ impl Row {
         self
     }
 
+    /// Taken by this measure, or missed by it.
+    pub(crate) fn of(mut self, measure: &Measure) -> Row {
+        self.measure = measure.name.to_owned();
+        self
+    }
+
     /// The figure as a share of its goal, if both are known.
     pub(crate) fn share(&self) -> Option<f64> {
         Some(self.goal?.share(self.value?))
@@ -166,7 +177,7 @@ impl Row {
 
     fn mark(&self) -> String {
         let Some(value) = self.value else {
-            return self.note.clone();
+            return format!("not measured: {}", self.note);
         };
         let is = |goal: Option<Goal>| goal.map(|goal| goal.is_reached(value));
         let mut mark = match (is(self.goal), is(self.stretch)) {
@@ -205,10 +216,18 @@ impl Row {
         ]
     }
 
-    /// The same figure, measured again. One that could not be taken leaves what was measured before.
+    /// The same figure, measured again. A measure that failed leaves what was measured before.
     fn replaces(&self, old: &Row) -> bool {
-        let is_same = self.what == old.what && self.value.is_some();
-        self.id == old.id && (is_same || old.value.is_none())
+        let is_figure = self.value.is_some();
+        if !old.measure.is_empty() {
+            return self.measure == old.measure && (is_figure || old.value.is_none());
+        }
+        self.id == old.id && (old.value.is_none() || is_figure && self.what == old.what)
+    }
+
+    /// Whether it tells of this figure of this measure.
+    fn is_of(&self, measure: &Measure, id: &str) -> bool {
+        self.id == id && (self.measure.is_empty() || self.measure == measure.name)
     }
 
     /// Where the row stands: P2 before P10.
@@ -256,8 +275,9 @@ impl Report {
         }
     }
 
-    pub(crate) fn extend(&mut self, rows: Vec<Row>) {
-        self.rows.extend(rows);
+    pub(crate) fn extend(&mut self, measure: &Measure, rows: Vec<Row>) {
+        self.rows
+            .extend(rows.into_iter().map(|row| row.of(measure)));
     }
 
     pub(crate) fn json(&self) -> Result<String> {
@@ -289,21 +309,21 @@ impl Report {
 
     /// Writes `benchmarks.md`, its plot, and `benchmarks.json`, from which the next run takes the figures
     /// that it does not measure.
-    pub(crate) fn write(mut self, docs: &Path) -> Result<()> {
+    pub(crate) fn write(&self, docs: &Path) -> Result<()> {
         let kept = docs.join("benchmarks.json");
         let earlier: Vec<Row> = match fs::read_to_string(&kept) {
             Ok(text) => serde_json::from_str(&text)
                 .with_context(|| format!("cannot read {}", kept.display()))?,
             Err(_) => Vec::new(),
         };
-        self.rows = merged(earlier, self.rows);
-        let mut json = serde_json::to_string_pretty(&self.rows)?;
+        let rows = merged(earlier, self.rows.clone());
+        let mut json = serde_json::to_string_pretty(&rows)?;
         json.push('\n');
-        let page = self.page(&peers::section(docs)?);
+        let page = self.page(&rows, &peers::section(docs)?);
         let files = [
             ("benchmarks.json", json),
             ("benchmarks.md", page),
-            ("benchmarks.svg", plot::svg(&self.rows)),
+            ("benchmarks.svg", plot::svg(&rows)),
         ];
         for (name, text) in files {
             let path = docs.join(name);
@@ -312,7 +332,7 @@ impl Report {
         Ok(())
     }
 
-    fn page(&self, peers: &str) -> String {
+    fn page(&self, rows: &[Row], peers: &str) -> String {
         let mut text = String::from(
             "# Benchmarks\n\nWritten by `cargo xtask bench`; do not edit. Ratios of Kiln to bare controls that run in turns with it.\n\n",
         );
@@ -331,7 +351,7 @@ impl Report {
         text.push_str("![Each figure as a share of its goal](benchmarks.svg)\n\n");
         let _ = writeln!(text, "| {} |", HEADS.join(" | "));
         let _ = writeln!(text, "|{}", " --- |".repeat(HEADS.len()));
-        for row in &self.rows {
+        for row in rows {
             let _ = writeln!(text, "| {} |", row.cells().join(" | "));
         }
         text.push_str(peers);
@@ -340,13 +360,18 @@ impl Report {
     }
 }
 
-/// The rows of this run, and the earlier ones of figures that it did not take.
+/// The rows of this run, the earlier ones of figures that it did not take, and word of those that nobody took.
 fn merged(earlier: Vec<Row>, fresh: Vec<Row>) -> Vec<Row> {
     let mut rows: Vec<Row> = earlier
         .into_iter()
         .filter(|old| !fresh.iter().any(|new| new.replaces(old)))
         .collect();
     rows.extend(fresh);
+    for measure in MEASURES {
+        let absent = |id: &&&str| !rows.iter().any(|row| row.is_of(measure, id));
+        let ids: Vec<_> = measure.ids.iter().filter(absent).collect();
+        rows.extend(ids.into_iter().map(|id| measure.none(id, "not run yet")));
+    }
     rows.sort_by_key(Row::place);
     rows
 }
@@ -370,7 +395,9 @@ const METHOD: &str = "
 - **Durable creates**: `CreateFunction` with known code, answered after the sync, against `write` of 1 KiB and `fdatasync` in the same folder.
 - **Asynchronous call until its handler starts**: from sending the request to the time that the handler reads on the same clock, one event at a time
   with a pause between them, against a warm call of the same function and one `write` and `fdatasync`. **Events run from a backlog**: by the
-  handlers' own starts after the last event was accepted, against calls that wait for their answer, both with eight environments.
+  handlers' own starts. All environments are held until the last event is accepted; against calls that wait for their answer, both with eight environments.
+- **Private memory**: what eight more environments add to the private pages of server, helper and all processes below them, against one
+  of two interpreters that have imported the same modules and wait.
 - **Idle memory**: of server, helper and what is kept ready; a page that several of them share is split among them (PSS). The sum of their RSS, in
   which each fork counts such pages again, is larger. The peers' figures are RSS.
 - Absolute times are of this machine; only ratios carry over to another.
@@ -436,28 +463,62 @@ mod tests {
             ..row(2.0)
         };
         assert_eq!(unsteady.mark(), "stretch reached, unsteady");
-        assert_eq!(Row::empty("P5", "x", "not built").mark(), "not built");
+        assert_eq!(
+            Row::empty("P5", "x", "not built").mark(),
+            "not measured: not built"
+        );
+    }
+
+    /// Those of figures that exist only here.
+    fn values(rows: &[Row]) -> Vec<(&str, Option<f64>)> {
+        let ours = rows.iter().filter(|row| row.id.starts_with('X'));
+        ours.map(|row| (row.id.as_str(), row.value)).collect()
+    }
+
+    fn named(id: &str, measure: &str, value: f64) -> Row {
+        Row {
+            id: id.to_owned(),
+            measure: measure.to_owned(),
+            ..row(value)
+        }
     }
 
     #[test]
     fn a_figure_that_was_not_taken_keeps_its_earlier_row() {
-        let named = |id: &str, value| Row {
-            id: id.to_owned(),
-            ..row(value)
+        let old = vec![
+            named("X2", "", 1.0),
+            named("X10", "a", 2.0),
+            named("X3", "b", 3.0),
+        ];
+        let failed = Row {
+            measure: "b".to_owned(),
+            ..Row::empty("X3", "thing", "failed")
         };
-        let old = vec![named("P2", 1.0), named("P10", 2.0), named("P3", 3.0)];
-        let failed = Row::empty("P3", "thing", "failed");
-        let rows = merged(old, vec![named("P10", 5.0), failed]);
-        let values: Vec<_> = rows.iter().map(|r| (r.id.as_str(), r.value)).collect();
-        assert_eq!(
-            values,
-            [
-                ("P2", Some(1.0)),
-                ("P3", Some(3.0)),
-                ("P3", None),
-                ("P10", Some(5.0))
-            ]
-        );
+        let rows = merged(old, vec![named("X10", "a", 5.0), failed]);
+        let all = [
+            ("X2", Some(1.0)),
+            ("X3", Some(3.0)),
+            ("X3", None),
+            ("X10", Some(5.0)),
+        ];
+        assert_eq!(values(&rows), all);
+        let again = merged(rows, vec![named("X3", "b", 4.0)]);
+        let all = [("X2", Some(1.0)), ("X3", Some(4.0)), ("X10", Some(5.0))];
+        assert_eq!(values(&again), all);
+    }
+
+    #[test]
+    fn a_figure_that_nobody_took_has_a_row() {
+        for measure in MEASURES {
+            let rows = merged(Vec::new(), Vec::new());
+            for id in measure.ids {
+                assert!(
+                    rows.iter()
+                        .any(|row| row.is_of(measure, id)
+                            && row.mark() == "not measured: not run yet")
+                );
+            }
+        }
     }
 
     #[test]

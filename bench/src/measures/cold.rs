@@ -20,62 +20,55 @@ const PAUSE: Duration = Duration::from_millis(100);
 const RUNTIME_PAUSE: Duration = Duration::from_millis(300);
 
 /// What the goal's unit imports.
-const PYTHON_IMPORTS: &str = "import json, http.client\n";
+pub(super) const PYTHON_IMPORTS: &str = "import json, http.client\n";
 
-pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
-    let bare = bench.bare_kiln()?;
-    let ready = bench.kiln()?;
+/// Starts of a native function.
+pub(crate) fn native(bench: &Bench) -> Result<Vec<Row>> {
     let plan = Plan {
         rounds: bench.some(12),
         block: 3,
     };
-    let mut rows = vec![
-        native(
-            bench,
-            &bare,
-            plan,
-            "P4",
-            "cold start, native, nothing pooled",
-        )?
+    let what = "cold start, native, nothing pooled";
+    let bare = program(bench, &bench.bare_kiln()?, plan, "P4", what)?
         .goal(Goal::AtMost(6.0))
-        .stretch(Goal::AtMost(4.5)),
-    ];
+        .stretch(Goal::AtMost(4.5));
     let what = "cold start, native, sandbox from the pool";
-    rows.push(if bench.has(Ready::Sandboxes) {
-        native(bench, &ready, plan, "P5", what)?
+    let pooled = if bench.has(Ready::Sandboxes) {
+        program(bench, &bench.kiln()?, plan, "P5", what)?
             .goal(Goal::AtMost(2.5))
             .stretch(Goal::AtMost(1.6))
     } else {
         Row::empty("P5", what, "not built")
-    });
-    let plan = Plan {
-        rounds: bench.some(6),
-        ..plan
     };
-    for language in Language::all(&bench.binary)? {
-        match language.name {
-            "Python" => rows.extend(python(bench, &bare, &ready, &language, plan)?),
-            _ => rows.extend(node(bench, &bare, &ready, &language, plan)?),
-        }
-    }
-    Ok(rows)
+    Ok(vec![bare, pooled])
 }
 
-fn native(bench: &Bench, kiln: &Kiln, plan: Plan, id: &str, what: &str) -> Result<Row> {
+fn program(bench: &Bench, kiln: &Kiln, plan: Plan, id: &str, what: &str) -> Result<Row> {
     let mut native = Colds::deploy(kiln, "native", &bench.native()?)?;
     let pairs = paired::durations(plan, || native.once(), || bench.hello.run())?;
     Ok(Row::new(id, what, "start of a static program", &pairs).millis(&pairs))
 }
 
+/// How much to measure where each start is one of an interpreter.
+fn interpreters(bench: &Bench) -> Plan {
+    Plan {
+        rounds: bench.some(6),
+        block: 3,
+    }
+}
+
 /// With an interpreter that is kept ready, and without anything that is. The goal's unit is an interpreter that
 /// imports `json` and `http.client`: so the function imports them too. Beside it a function that imports nothing.
-fn python(
-    bench: &Bench,
-    bare: &Kiln,
-    ready: &Kiln,
-    language: &Language,
-    plan: Plan,
-) -> Result<Vec<Row>> {
+pub(crate) fn python(bench: &Bench) -> Result<Vec<Row>> {
+    let Some(language) = &Language::named("Python", bench)? else {
+        return Ok(vec![Row::empty(
+            "P6",
+            "cold start, Python",
+            "no Python here",
+        )]);
+    };
+    let (bare, ready) = (&bench.bare_kiln()?, &bench.kiln()?);
+    let plan = interpreters(bench);
     let row = |kiln: &Kiln, name: &str, function: &Function, how: &str| -> Result<Row> {
         let mut colds = Colds::deploy(kiln, name, function)?.pausing(RUNTIME_PAUSE);
         let modules = modules_of(kiln, name, language)?;
@@ -109,13 +102,16 @@ fn python(
 
 /// With a process that waits for its function, and without anything that is kept ready. The control is the
 /// start of the interpreter alone.
-fn node(
-    bench: &Bench,
-    bare: &Kiln,
-    ready: &Kiln,
-    language: &Language,
-    plan: Plan,
-) -> Result<Vec<Row>> {
+pub(crate) fn node(bench: &Bench) -> Result<Vec<Row>> {
+    let Some(language) = &Language::named("Node.js", bench)? else {
+        return Ok(vec![Row::empty(
+            "P7",
+            "cold start, Node.js",
+            "no Node.js here",
+        )]);
+    };
+    let (bare, ready) = (&bench.bare_kiln()?, &bench.kiln()?);
+    let plan = interpreters(bench);
     let interpreter = language.interpreter(&[]);
     let row = |kiln: &Kiln, how: &str| -> Result<Row> {
         let colds = Colds::deploy(kiln, "node", &language.function()?)?;

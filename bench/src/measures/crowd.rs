@@ -79,9 +79,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
 /// Functions of their own, each with one environment.
 fn fill(bench: &Bench, kiln: &Kiln, environments: usize) -> Result<()> {
     let native = &bench.native()?;
-    let python = Language::all(&bench.binary)?
-        .into_iter()
-        .find(|language| language.name == "Python")
+    let python = Language::named("Python", bench)?
         .map(|language| language.function())
         .transpose()?;
     let python = python.as_ref();

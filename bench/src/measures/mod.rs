@@ -85,13 +85,16 @@ const fn crowded(
 pub(crate) const MEASURES: &[Measure] = &[
     quick("warm", &["P1", "P2"], warm::run),
     quick("load", &["P3"], load::run),
-    quick("cold", &["P4", "P5", "P6", "P7"], cold::run),
+    quick("cold", &["P4", "P5"], cold::native),
+    quick("python", &["P6"], cold::python),
+    quick("node", &["P7"], cold::node),
     quick("snapstart", &["P8"], snapstart::run),
     quick("churn", &["P10"], churn::run),
     quick("density", &["P11"], density::run),
     quick("footprint", &["P12", "P13"], footprint::run),
     quick("durable", &["P14"], durable::run),
-    quick("events", &["P15"], events::run),
+    quick("events", &["P15"], events::start),
+    quick("drain", &["P15"], events::drain),
     quick("package", &["P17"], package::run),
     long("neighbour", &["P19"], neighbour::run),
     crowded("registered", &["P12", "P13"], registered::run),
@@ -104,10 +107,15 @@ impl Measure {
         self.name == name || self.ids.iter().any(|id| id.eq_ignore_ascii_case(name))
     }
 
-    /// Rows that say why there is no figure.
-    pub(crate) fn none(&self, why: &str) -> Vec<Row> {
-        let row = |id: &&str| Row::empty(id, self.name, why);
-        self.ids.iter().map(row).collect()
+    /// A row that says why there is no figure.
+    pub(crate) fn none(&self, id: &str, why: &str) -> Row {
+        let what = format!("the measure `{}`", self.name);
+        Row::empty(id, &what, why).of(self)
+    }
+
+    /// Such a row for each of its figures.
+    pub(crate) fn nothing(&self, why: &str) -> Vec<Row> {
+        self.ids.iter().map(|id| self.none(id, why)).collect()
     }
 }
 
@@ -268,6 +276,12 @@ impl Language {
             Some(language)
         };
         Ok(candidates.into_iter().flatten().filter_map(here).collect())
+    }
+
+    /// That one of them, if it is here.
+    pub(crate) fn named(name: &str, bench: &Bench) -> Result<Option<Language>> {
+        let mut all = Language::all(&bench.binary)?.into_iter();
+        Ok(all.find(|language| language.name == name))
     }
 
     /// The newest Python here that has SnapStart.  [Lambda guide: 3.12 and newer]

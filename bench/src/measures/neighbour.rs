@@ -16,10 +16,10 @@ use crate::paired::{self, percentile};
 use crate::report::{Goal, Row};
 
 /// How long latencies are collected for one block.
-const BLOCK: Duration = Duration::from_millis(1_500);
+const BLOCK: Duration = Duration::from_secs(3);
 
 /// Between two calls of the light function.
-const PAUSE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// Time for the busy ones to be busy.
 const HEAD_START: Duration = Duration::from_millis(300);
@@ -36,7 +36,7 @@ pub(crate) fn run(bench: &Bench) -> Result<Vec<Row>> {
     light.p99(BLOCK / 4)?;
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let pairs = paired::blocks(
-        bench.some(6),
+        bench.some(5),
         || beside_function(&kiln, cores),
         || beside_programs(&kiln, &spinner, cores),
     )?;
