@@ -1,7 +1,8 @@
 //! Trials that run inside of a crate's tests: their full form is the same test with greater numbers. A test
 //! tells what it found in lines `FOUND id | what | tried | failed | note`.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -78,10 +79,25 @@ fn test(
     }
     let bar = torture.progress(&format!("tests of {package}"), 0);
     bar.enable_steady_tick(std::time::Duration::from_secs(1));
-    let output = command.output().context("cannot start cargo")?;
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut text = String::new();
+    for line in BufReader::new(child.stderr.take().context("no output")?).lines() {
+        let line = line?;
+        if let Some((_, how_far)) = line.split_once("PROGRESS ") {
+            torture.say(how_far);
+        } else if let Some((_, what)) = line.split_once("FOUND ") {
+            torture.say(what);
+        }
+        text.push_str(&line);
+        text.push('\n');
+    }
+    let status = child.wait()?;
     bar.finish_and_clear();
-    let text = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
+    if !status.success() {
         let tail: Vec<&str> = text.lines().rev().take(8).collect();
         bail!("{}", tail.join(" / "));
     }

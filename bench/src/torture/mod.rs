@@ -134,6 +134,7 @@ pub(crate) struct Torture {
     victim: PathBuf,
     /// Longest trial.
     limit: Duration,
+    begun: Instant,
 }
 
 impl Torture {
@@ -154,6 +155,13 @@ impl Torture {
     pub(crate) fn victim(&self) -> Result<Function> {
         let program = self.victim_program()?;
         Function::new("provided.al2023", "bootstrap", &[("bootstrap", &program)])
+    }
+
+    /// Tells how far a full trial has come.
+    pub(crate) fn say(&self, what: &str) {
+        if self.is_full {
+            eprintln!("{:>5} s  {what}", self.begun.elapsed().as_secs());
+        }
     }
 
     pub(crate) fn progress(&self, name: &str, length: u64) -> ProgressBar {
@@ -212,6 +220,7 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
         is_full: options.is_full,
         victim,
         limit: SHORT_MAX,
+        begun: Instant::now(),
     };
     let watchdog = Watchdog::start();
     let mut page = Page::new();
@@ -224,6 +233,10 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
         if options.is_full {
             torture.limit = Duration::from_secs(trial.full_min * 60);
         }
+        torture.say(&format!(
+            "{} {}: at most {} min",
+            trial.id, trial.name, trial.full_min
+        ));
         let guard = watchdog.watch(torture.limit + LATE);
         let findings = (trial.run)(&torture).unwrap_or_else(|error| {
             let why = if guard.has_bitten() {
@@ -234,6 +247,15 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
             vec![Finding::broken(trial.id, trial.name, &why)]
         });
         drop(guard);
+        for finding in &findings {
+            torture.say(&finding.told());
+        }
+        // At once: what was found stays, whatever comes after.
+        if options.writes && options.is_full {
+            let mut found = Page::new();
+            found.extend(findings.clone());
+            found.write(&root.join("docs"))?;
+        }
         page.extend(findings);
     }
     if options.as_json {
@@ -243,7 +265,6 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     }
     let (passed, failed) = page.counts();
     if options.writes && options.is_full {
-        page.write(&root.join("docs"))?;
         eprintln!("wrote docs/reliability.md and .json");
     }
     if !options.as_json {

@@ -91,6 +91,11 @@ impl Finding {
         self
     }
 
+    /// In one line.
+    pub(super) fn told(&self) -> String {
+        self.cells().join(" | ")
+    }
+
     /// R2 comes before R10.
     fn place(&self) -> (String, u32) {
         let (letter, number) = self.id.split_at(self.id.len().min(1));
@@ -228,8 +233,9 @@ const METHOD: &str = "
   the disk turn over, anywhere: whoever reads the value must be told, and the name must be in the list of what is damaged.
 - **R4, clock jumps.** A schedule of one tick an hour on a wall clock that is set forward and back by up to 22 hours, with power losses between. Each tick comes
   once, however often its moment passes.
-- **R6, queues.** Random operations over the protocol are held against a model of what the API's documentation says, with power losses between them; then eight
-  clients at once, whose sends, receives and deletions must fit together.
+- **R6, queues.** Random operations over the protocol are held against a model of what the API's documentation says, with power losses between them, on a standard
+  queue, a FIFO queue, and one with a dead-letter queue; then eight clients at once, whose sends, receives and deletions must fit together, also over power losses in
+  the middle of them.
 - **R8, loops.** Functions that cause themselves: by a call of their own, over a topic, over a bus, by destinations, in a ring of five. They send no trace
   header. Each chain must end after 16 runs of each of its functions, with one letter in the dead-letter queue and one count of the metric.
 - **R9, overload.** A crowd calls a function that has no environment; ten times as many clients as may run call another again and again. The function notes in

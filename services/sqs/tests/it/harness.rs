@@ -4,6 +4,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use store::simulated::{self, Disk, Image};
+use tasks::{Ids, Tasks};
 use wire::{Access, CallInfo, Router};
 
 use crate::query;
@@ -20,7 +21,15 @@ pub(crate) struct Sqs {
     pub(crate) engine: std::sync::Arc<sqs::Engine>,
     router: Router,
     disk: Disk,
+    /// Of this life of the server alone: they end with it.
+    tasks: Tasks,
     speech: Speech,
+}
+
+impl Drop for Sqs {
+    fn drop(&mut self) {
+        self.tasks.request_stop();
+    }
 }
 
 /// Runs a case over both protocols.
@@ -53,12 +62,14 @@ impl Sqs {
     }
 
     fn on(store: &store::Store, disk: Disk, speech: Speech) -> Sqs {
-        let engine = sqs::open(store, disk.tasks());
+        let tasks = Tasks::new(disk.clock().clone(), Ids::seeded(disk.ids().u64()));
+        let engine = sqs::open(store, &tasks);
         let router = Router::new(Access::off()).with(sqs::service(engine.clone()));
         Sqs {
             engine,
             router,
             disk,
+            tasks,
             speech,
         }
     }
