@@ -5,6 +5,7 @@ Those of streams (`Runtime.TruncatedResponse`, `Runtime.InvalidResponseModeHeade
 """
 
 import json
+import sys
 
 import pytest
 
@@ -43,6 +44,25 @@ exports.handler = async (event) => {
     case 'odd': { class Odd extends Error {}; const e = new Odd('of the user'); e.name = 'Odd'; throw e; }
   }
 };
+"""
+
+#: A custom runtime whose init fails with the type that its handler names.
+REPORTER = """#!/bin/sh
+for python in "$PYTHON_OF_THE_TEST" /usr/bin/python3 /usr/local/bin/python3; do
+  [ -x "$python" ] && exec "$python" /var/task/report.py
+done
+exit 90
+"""
+
+REPORTER_PY = """
+import json, os, urllib.request
+kind = os.environ["_HANDLER"]
+request = urllib.request.Request(
+    f"http://{os.environ['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime/init/error",
+    json.dumps({"errorType": kind, "errorMessage": "of the runtime"}).encode(),
+    {"Lambda-Runtime-Function-Error-Type": kind},
+)
+assert urllib.request.urlopen(request).status == 202
 """
 
 RAW = "#!/bin/sh\nexit 0\n"
@@ -104,7 +124,8 @@ def check(function, event, kind, text):
     ],
 )
 def test_a_python_function_can_end_with(python, event, kind, text):
-    """Section 4.8."""
+    """Section 4.8: `Runtime.ExitError`, `Function.ResponseSizeTooLarge`, `Runtime.MarshalError`, and what
+    users raise."""
     check(python, event, kind, text)
 
 
@@ -128,7 +149,7 @@ def test_a_function_can_take_too_long(deploy):
     ],
 )
 def test_a_node_function_can_end_with(node, event, kind, text):
-    """Section 4.8."""
+    """Section 4.8: `Runtime.UnhandledPromiseRejection`, `Runtime.NodeJsExit`, `Runtime.ExitError`."""
     check(node, event, kind, text)
 
 
@@ -157,7 +178,8 @@ def test_a_node_function_can_end_with(node, event, kind, text):
     ],
 )
 def test_a_python_function_that_cannot_be_loaded(deploy, files, handler, kind, text):
-    """Section 4.8: the init phase fails, and again within the invocation."""
+    """Section 4.8: `Runtime.HandlerNotFound`, `Runtime.ImportModuleError`, `Runtime.MalformedHandlerName`,
+    `Runtime.UserCodeSyntaxError`: the init phase fails, and again within the invocation."""
     answer = check(deploy(files, handler), None, kind, text)
     assert f"Error Type: {kind}" in answer.log
 
@@ -172,7 +194,8 @@ def test_a_python_function_that_cannot_be_loaded(deploy, files, handler, kind, t
     ],
 )
 def test_a_node_function_that_cannot_be_loaded(deploy, node_runtime, code, handler, kind, text):
-    """Section 4.8."""
+    """Section 4.8: `Runtime.HandlerNotFound`, `Runtime.ImportModuleError`, `Runtime.MalformedHandlerName`,
+    `Runtime.UserCodeSyntaxError`."""
     function = deploy({"index.js": code}, handler, runtime=node_runtime)
     check(function, None, kind, text)
 
@@ -182,6 +205,45 @@ def test_a_type_that_no_runtime_has_is_unknown_in_the_log(deploy):
     broken = deploy({"index.py": "raise ValueError('while loading')\n"})
     answer = check(broken, None, "ValueError", "while loading")
     assert "Error Type: Runtime.Unknown" in answer.log
+
+
+@pytest.mark.parametrize(
+    ("told", "logged"),
+    [
+        ("Runtime.OutOfMemory", "Runtime.OutOfMemory"),
+        ("Function.TooHot", "Function.TooHot"),
+        ("Function.1", "Function.Unknown"),
+        ("Odd", "Runtime.Unknown"),
+    ],
+)
+def test_a_type_that_a_runtime_reports(deploy, told, logged):
+    """Section 4.8: `Runtime.OutOfMemory`, `Function.Unknown`, `Runtime.Unknown`: the caller gets what the
+    runtime said; the log keeps the names of `Runtime` and `Function` only."""
+    function = deploy(
+        {"bootstrap*": REPORTER, "report.py": REPORTER_PY},
+        told,
+        runtime="provided.al2023",
+        MemorySize=256,
+        Environment={"Variables": {"PYTHON_OF_THE_TEST": sys.executable}},
+    )
+    answer = function({})
+    assert (answer.status, answer.error) == (200, "Unhandled")
+    assert answer.json == {"errorType": told, "errorMessage": "of the runtime"}
+    assert answer.log.rstrip().endswith(f"Status: error\tError Type: {logged}")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("bootstrap", RAW, "fork/exec /var/task/bootstrap: permission denied"),
+        ("bootstrap*", "\x7fELF no", "fork/exec /var/task/bootstrap: exec format error"),
+        ("bootstrap*", "#!/no/shell\n", "fork/exec /var/task/bootstrap: no such file or directory"),
+    ],
+)
+def test_a_bootstrap_that_cannot_be_started(deploy, name, content, text):
+    """Section 4.8: `Runtime.InvalidEntrypoint`."""
+    broken = deploy({name: content}, "any", runtime="provided.al2023")
+    check(broken, None, "Runtime.InvalidEntrypoint", f"RequestId: <id> Error: {text}")
 
 
 def test_a_bootstrap_that_is_not_there(deploy):

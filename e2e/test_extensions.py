@@ -80,6 +80,10 @@ while True:
     note(event=event)
     if event["eventType"] == "SHUTDOWN":
         sys.exit(0)
+    if MODE == "exit_error":
+        fatal = {**mine, "Lambda-Extension-Function-Error-Type": "Extension.NoMore"}
+        ask("POST", root + "exit/error", fatal)
+        sys.exit(4)
     if MODE == "slow":
         import time
 
@@ -243,7 +247,7 @@ def test_a_subscriber_gets_telemetry_in_order(with_extension):
     ],
 )
 def test_an_extension_that_does_not_come_up_fails_the_call(with_extension, mode, kind, text):
-    """Spec 4.8: the error of the extension is the function's."""
+    """Spec 4.8: `Extension.Crash`, `Extension.InitError`: the error of the extension is the function's."""
     answer = with_extension(mode)({})
     assert answer.error == "Unhandled"
     assert answer.json["errorType"] == kind
@@ -251,12 +255,55 @@ def test_an_extension_that_does_not_come_up_fails_the_call(with_extension, mode,
     assert f"Error Type: {kind}" in answer.log
 
 
-def test_a_file_that_is_no_program_fails_the_call(with_extension):
-    """Spec 4.8: Extension.LaunchError."""
-    answer = with_extension(files={"extensions/broken*": "\x7fELF nothing"})({})
-    assert answer.json["errorType"] == "Extension.LaunchError"
-    text = "fork/exec /opt/extensions/broken: exec format error"
-    assert answer.json["errorMessage"].endswith(f"Error: {text}")
+def test_an_extension_that_gives_up_during_a_call_fails_it(with_extension):
+    """Spec 4.8: `Extension.ExitError`: it said so with `/exit/error` before it ended."""
+    answer = with_extension("exit_error")({"sleep": 30})
+    assert answer.error == "Unhandled"
+    assert answer.json == {
+        "errorType": "Extension.ExitError",
+        "errorMessage": f"RequestId: {answer.request_id} Error: exit status 4",
+    }
+    assert "Status: error\tError Type: Extension.ExitError" in answer.log
+
+
+@pytest.mark.parametrize(
+    "files, text, why",
+    [
+        (
+            {"extensions/broken*": "\x7fELF nothing"},
+            "fork/exec /opt/extensions/broken: exec format error",
+            "broken UnknownError",
+        ),
+        (
+            {"extensions/closed": EXTENSION},
+            "fork/exec /opt/extensions/closed: permission denied",
+            "closed PermissionDenied",
+        ),
+        (
+            {f"extensions/e{n:02}*": EXTENSION for n in range(11)},
+            "ErrTooManyExtensions",
+            "e10 TooManyExtensions",
+        ),
+    ],
+)
+def test_an_extension_that_cannot_be_started_fails_the_call(with_extension, files, text, why):
+    """Spec 4.2, 4.8: `Extension.LaunchError`; in the log, why: `PermissionDenied`, `TooManyExtensions`."""
+    function = with_extension(files=files)
+    answer = function({})
+    assert answer.error == "Unhandled"
+    assert answer.json == {
+        "errorType": "Extension.LaunchError",
+        "errorMessage": f"RequestId: {answer.request_id} Error: {text}",
+    }
+    name, kind = why.split()
+    line = f"EXTENSION\tName: {name}\tState: LaunchError\tEvents: []\tError Type: {kind}"
+
+    def logged():
+        logs, group = function.kiln.client("logs"), f"/aws/lambda/{function.name}"
+        events = logs.filter_log_events(logGroupName=group)["events"]
+        return line in [event["message"].rstrip("\n") for event in events]
+
+    assert eventually(logged)
 
 
 def test_the_caller_does_not_wait_for_extensions(with_extension):

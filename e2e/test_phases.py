@@ -2,7 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -206,6 +209,44 @@ def test_environments_come_and_go_with_the_calls(start_kiln):
     assert eventually(lambda: not functions_of(server))
     again = function({}).value
     assert again["me"] != first["me"] and again["seen"] == []
+
+
+IN_CALL = """
+import ctypes, time
+def handler(event, context):
+    ctypes.CDLL(None).prctl(15, b"in-the-call")
+    time.sleep(event)
+    return "done"
+"""
+
+
+def test_the_end_of_a_sandbox_is_no_fault_of_its_function(start_kiln):
+    """Section 4.8, R10: `Sandbox.Failure` if the first process of an environment is killed, which nothing
+    inside can do; the next call has another one."""
+    settings = {"POOL_SANDBOXES": "0", "TEMPLATES": "false"}
+    server = start_kiln(env={f"KILN_{name}": value for name, value in settings.items()})
+    function = server.deploy("victim", {"index.py": IN_CALL}, Timeout=60)
+
+    def in_call():
+        for pid in functions_of(server):
+            if Path(f"/proc/{pid}/comm").read_text() == "in-the-call\n":
+                return pid
+        return None
+
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(function, 50)
+        runtime = eventually(in_call, 30)
+        status = Path(f"/proc/{runtime}/status").read_text()
+        first = int(status.split("PPid:")[1].split()[0])
+        os.kill(first, signal.SIGKILL)
+        answer = call.result()
+    assert (answer.status, answer.error) == (200, "Unhandled")
+    assert answer.json == {
+        "errorType": "Sandbox.Failure",
+        "errorMessage": f"RequestId: {answer.request_id} Error: The sandbox has ended",
+    }
+    assert answer.log.rstrip().endswith("Status: error\tError Type: Sandbox.Failure")
+    assert function(0).value == "done"
 
 
 def functions_of(server):

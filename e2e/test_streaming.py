@@ -252,7 +252,7 @@ exit 90
 """
 
 RAW_PY = """
-import json, os, socket
+import json, os, socket, time
 host, port = os.environ["AWS_LAMBDA_RUNTIME_API"].split(":")
 BASE = "/2018-06-01/runtime/invocation/"
 
@@ -277,6 +277,8 @@ while True:
     s.sendall((head + event["head"] + "\\r\\n").encode())
     for part in event["parts"]:
         s.sendall(part.encode())
+    if event.get("hang"):
+        time.sleep(60)
     if event.get("cut"):
         s.close(); f.close()
         s, f = connect()
@@ -288,15 +290,20 @@ while True:
 STREAMING = "Lambda-Runtime-Function-Response-Mode: streaming\r\nTransfer-Encoding: chunked\r\n"
 
 
-@pytest.fixture(scope="module")
-def raw(module_deploy):
-    return module_deploy(
+def raw_with(deploy, **settings):
+    return deploy(
         {"bootstrap*": RAW, "raw.py": RAW_PY},
         "any.thing",
         runtime="provided.al2023",
         MemorySize=256,
         Environment={"Variables": {"PYTHON_OF_THE_TEST": sys.executable}},
+        **settings,
     )
+
+
+@pytest.fixture(scope="module")
+def raw(module_deploy):
+    return raw_with(module_deploy)
 
 
 def trailers(kind, body):
@@ -329,6 +336,20 @@ def test_a_stream_that_breaks_off_is_truncated(raw):
     body, end = read(opened(raw, {"head": STREAMING, "parts": ["5\r\none"], "cut": True}))
     assert body == b"one"
     assert json.loads(end["ErrorDetails"])["errorType"] == "Runtime.TruncatedResponse"
+
+
+def test_a_stream_without_an_end_of_its_trailers_times_out(deploy):
+    """Section 4.8: `Sandbox.TimeoutResponseTrailer`; without the last chunk it is `Sandbox.Timedout`."""
+    raw = raw_with(deploy, Timeout=1)
+    for last, kind in (
+        ("0\r\n", "Sandbox.TimeoutResponseTrailer"),
+        ("", "Sandbox.Timedout"),
+    ):
+        event = {"head": STREAMING, "parts": ["3\r\none\r\n", last], "hang": True}
+        body, end = read(opened(raw, event))
+        problem = json.loads(end["ErrorDetails"])
+        assert (body, end["ErrorCode"], problem["errorType"]) == (b"one", "Unhandled", kind)
+        assert problem["errorMessage"].endswith("Error: Task timed out after 1.00 seconds")
 
 
 def test_an_unknown_mode_is_refused(raw):

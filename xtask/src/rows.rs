@@ -1,13 +1,18 @@
 //! `cargo xtask rows`: which rows of the specification are shown by which test; writes `docs/rows.md`.
 //!
 //! A test cites rows by their ids (`FN-1`, `ASY-4`) in the text that says what it shows: the docstring of
-//! a Python test, the doc comment of a Rust test. Nothing else counts.
+//! a Python test, the doc comment of a Rust test. Nothing else counts. The error types of functions are
+//! cited by their names; every one must be.
+
+mod errors;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+
+use errors::Shown;
 
 const PAGE: &str = "docs/rows.md";
 
@@ -61,11 +66,16 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
         [only] if only == "--check" => true,
         other => bail!("rows takes --check or nothing, not {other:?}"),
     };
-    let text = page(&shown(root)?);
+    let (shown, errors) = shown(root)?;
+    let text = page(&shown) + &errors.section();
+    let missing = errors.missing();
+    if !missing.is_empty() {
+        println!("no test produces the error types {}", missing.join(", "));
+    }
     let path = root.join(PAGE);
     if std::fs::read_to_string(&path).unwrap_or_default() == text {
         println!("{PAGE} is up to date");
-        return Ok(true);
+        return Ok(missing.is_empty());
     }
     if is_check {
         println!("{PAGE} is not up to date: run `cargo xtask rows` and commit it");
@@ -73,11 +83,12 @@ pub(crate) fn run(root: &Path, arguments: &[String]) -> Result<bool> {
     }
     std::fs::write(&path, text).with_context(|| format!("cannot write {PAGE}"))?;
     println!("{PAGE} is written");
-    Ok(true)
+    Ok(missing.is_empty())
 }
 
-/// The tests that show each row, as `file: test`.
-fn shown(root: &Path) -> Result<BTreeMap<RowId, Vec<String>>> {
+/// The tests that show each row and each error type, as `file: test`.
+fn shown(root: &Path) -> Result<(BTreeMap<RowId, Vec<String>>, Shown)> {
+    let mut errors = Shown::new();
     let mut shown: BTreeMap<RowId, Vec<String>> = BTreeMap::new();
     for file in files(root)? {
         let text = std::fs::read_to_string(root.join(&file))
@@ -89,13 +100,14 @@ fn shown(root: &Path) -> Result<BTreeMap<RowId, Vec<String>>> {
             rust(&text)
         };
         for test in tests {
+            errors.note(&file.display().to_string(), &text, &test);
             for row in rows_in(&test.says) {
                 let tests = shown.entry(row).or_default();
                 tests.push(format!("`{}`: {}", file.display(), test.name));
             }
         }
     }
-    Ok(shown)
+    Ok((shown, errors))
 }
 
 /// Every file that may hold tests, in order, relative to the root.

@@ -275,7 +275,8 @@ fn judge(phase: Phase, answer: &Answer) -> Option<String> {
         let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or_default();
         answer.status == 200
             && answer.has_function_error
-            && text("errorType") == "Runtime.ExitError"
+            // The second one if the first process of the environment was killed.
+            && ["Runtime.ExitError", "Sandbox.Failure"].contains(&text("errorType"))
             && text("errorMessage").starts_with("RequestId: ")
     };
     (!is_right).then(|| said(answer))

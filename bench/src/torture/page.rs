@@ -242,7 +242,7 @@ const METHOD: &str = "
   a file of the host when it begins and ends, which shows how many ran at once. Then threads alone ask for admission.
 - **R10, die in each phase.** A function stops in a named place and its runtime, or every other time the first process of its environment, is
   killed from the host: in init, in the middle of a call, with half an answer sent, after the answer, between two calls, and an extension while it
-  shuts down. The caller must get AWS's answer (`Runtime.ExitError`, `Unhandled`, status 200) or, where the answer was out, the answer.
+  shuts down. The caller must get AWS's answer (`Runtime.ExitError` or `Sandbox.Failure`, `Unhandled`, status 200) or, where the answer was out, the answer.
   The next call must succeed. In the end the counts of processes, mounts, control groups, namespaces and descriptors of server and helper must be back to
   where they were after a warm-up of the same kind.
 - **S7, leak hunt.** A function plants a fresh secret in its memory, files in every place that lets it, an unnamed open file, an abstract socket and its

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use model::{Death, Exit, Fault, Timeout, Unfinished};
+use sandbox::StartError;
 
 /// The `errorType` of an ending without an answer.
 pub(crate) fn error_type(end: &Unfinished) -> &'static str {
@@ -9,21 +10,22 @@ pub(crate) fn error_type(end: &Unfinished) -> &'static str {
         Unfinished::TimedOut => "Sandbox.Timedout",
         Unfinished::Crashed(exit) => exit_type(*exit),
         Unfinished::ResponseTooLarge(_) => "Function.ResponseSizeTooLarge",
+        Unfinished::TrailersTimedOut => "Sandbox.TimeoutResponseTrailer",
         Unfinished::Truncated => "Runtime.TruncatedResponse",
-        Unfinished::Lost(_) => "Sandbox.Failure",
     }
 }
 
 /// The text behind `RequestId: <id> Error: `, which is also what the log shows.
 pub(crate) fn message(end: &Unfinished, timeout: Timeout) -> String {
     match end {
-        Unfinished::TimedOut => format!("Task timed out after {}.00 seconds", timeout.secs()),
+        Unfinished::TimedOut | Unfinished::TrailersTimedOut => {
+            format!("Task timed out after {}.00 seconds", timeout.secs())
+        }
         Unfinished::Crashed(exit) => exit_message(*exit),
         Unfinished::ResponseTooLarge(max) => {
             format!("Response payload size exceeded maximum allowed payload size ({max} bytes).")
         }
         Unfinished::Truncated => "Response is truncated".to_owned(),
-        Unfinished::Lost(_) => "The environment was lost".to_owned(),
     }
 }
 
@@ -33,6 +35,7 @@ pub(crate) fn exit_type(exit: Exit) -> &'static str {
         Exit::Extension(Fault::Init, _) => "Extension.InitError",
         Exit::Extension(Fault::Exit, _) => "Extension.ExitError",
         Exit::Extension(Fault::Crash, _) => "Extension.Crash",
+        Exit::Lost => "Sandbox.Failure",
         Exit::Code(_) | Exit::Signal(_) | Exit::OutOfMemory => "Runtime.ExitError",
     }
 }
@@ -46,17 +49,46 @@ pub(crate) fn exit_message(exit: Exit) -> String {
             format!("Runtime exited with error: signal: {}", signal_name(signal))
         }
         Exit::OutOfMemory => "Runtime exited with error: signal: killed".to_owned(),
+        Exit::Lost => "The sandbox has ended".to_owned(),
         Exit::Extension(_, Death::Code(0)) => "exit code 0".to_owned(),
         Exit::Extension(_, Death::Code(code)) => format!("exit status {code}"),
         Exit::Extension(_, Death::Signal(signal)) => format!("signal: {}", signal_name(signal)),
     }
 }
 
-/// How AWS words that an extension could not be started.  [observed]
-pub(crate) fn launch_message(name: &str, reason: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    let name = name.replace(['"', '\\'], "");
-    format!("fork/exec /opt/extensions/{name}: {reason}")
+/// How AWS words that a program could not be started.  [observed]
+pub(crate) fn launch_message(path: &str, reason: &str) -> String {
+    let path: String = path.chars().filter(|c| !c.is_control()).collect();
+    let path = path.replace(['"', '\\'], "");
+    format!("fork/exec {path}: {reason}")
+}
+
+/// How AWS words that an extension could not be started.  [observed; Runtime Interface Emulator]
+pub(crate) fn extension_message(name: &str, reason: &str, kind: &str) -> String {
+    match kind {
+        "TooManyExtensions" => "ErrTooManyExtensions".to_owned(),
+        _ => launch_message(&format!("/opt/extensions/{name}"), reason),
+    }
+}
+
+/// Type and message of a program that could not be started: the runtime's, or an extension's.
+/// `None`: the start failed otherwise.  [spec 4.8]
+pub(crate) fn not_launched(error: &StartError) -> Option<(&'static str, String)> {
+    Some(match error {
+        StartError::ExtensionNotLaunched { name, reason, kind } => (
+            "Extension.LaunchError",
+            extension_message(name, reason, kind),
+        ),
+        StartError::BadEntrypoint { reason, .. } => ("Runtime.InvalidEntrypoint", reason.clone()),
+        StartError::BadWorkingDir { reason } => ("Runtime.InvalidWorkingDir", reason.clone()),
+        StartError::BadTaskConfig { reason } => ("Runtime.InvalidTaskConfig", reason.clone()),
+        StartError::InitFailed { .. }
+        | StartError::InitTimedOut { .. }
+        | StartError::InitExited { .. }
+        | StartError::NoCapacity(_)
+        | StartError::Backend(_)
+        | StartError::Unheard => return None,
+    })
 }
 
 /// The JSON body that the caller gets.
@@ -71,8 +103,10 @@ pub(crate) fn body(end: &Unfinished, request: &str, timeout: Timeout) -> Bytes {
     }
 }
 
-/// `{"errorType":…,"errorMessage":"RequestId: … Error: …"}`; `text` holds nothing to escape.
+/// `{"errorType":…,"errorMessage":"RequestId: … Error: …"}`
 pub(crate) fn exit_body(kind: &str, request: &str, text: &str) -> Bytes {
+    let text = serde_json::to_string(text).unwrap_or_default();
+    let text = text.trim_matches('"');
     format!(r#"{{"errorType":"{kind}","errorMessage":"RequestId: {request} Error: {text}"}}"#)
         .into()
 }
@@ -111,6 +145,14 @@ mod tests {
             (
                 Unfinished::TimedOut,
                 r#"{"errorType":"Sandbox.Timedout","errorMessage":"RequestId: r Error: Task timed out after 3.00 seconds"}"#,
+            ),
+            (
+                Unfinished::TrailersTimedOut,
+                r#"{"errorType":"Sandbox.TimeoutResponseTrailer","errorMessage":"RequestId: r Error: Task timed out after 3.00 seconds"}"#,
+            ),
+            (
+                Unfinished::Crashed(Exit::Lost),
+                r#"{"errorType":"Sandbox.Failure","errorMessage":"RequestId: r Error: The sandbox has ended"}"#,
             ),
             (
                 Unfinished::Crashed(Exit::Code(0)),

@@ -153,6 +153,7 @@ fn failed(error: &StartError) -> Failure {
             match exit {
                 Exit::Extension(..) => "FunctionError.ExtensionInitError",
                 Exit::OutOfMemory => "FunctionError.InitResourceExhausted",
+                Exit::Lost => "InternalError",
                 Exit::Code(_) | Exit::Signal(_) => "FunctionError.RuntimeInitError",
             },
             format!("The init phase failed: {}", errors::exit_message(*exit)),
@@ -163,11 +164,15 @@ fn failed(error: &StartError) -> Failure {
                 "PermissionDenied" => "FunctionError.PermissionDenied",
                 _ => "FunctionError.ExtensionInitError",
             },
-            errors::launch_message(name, reason),
+            errors::extension_message(name, reason, kind),
         ),
         StartError::BadEntrypoint { reason, .. } => {
             failure("FunctionError.InvalidEntryPoint", reason.clone())
         }
+        StartError::BadWorkingDir { reason } => {
+            failure("FunctionError.InvalidWorkingDir", reason.clone())
+        }
+        StartError::BadTaskConfig { reason } => failure("InvalidConfiguration", reason.clone()),
         StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => {
             failure("InternalError", error.to_string())
         }

@@ -1,6 +1,8 @@
 //! The platform's own log lines: START, END, REPORT and their JSON forms.
 //! [Lambda guide: log formats; spec 4.7]
 
+mod kind;
+
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -8,6 +10,8 @@ use functions::LogLevel;
 use model::{FunctionRef, Version};
 use serde_json::{Value, json};
 use tasks::Time;
+
+pub(crate) use kind::ErrorType;
 
 /// What the lines of one environment have in common.
 #[derive(Debug, Clone)]
@@ -46,8 +50,14 @@ impl Level {
 pub(crate) enum Status {
     Success,
     /// The function reported an error.
-    Error(Option<&'static str>),
+    Error(Option<ErrorType>),
     Timeout,
+}
+
+impl Status {
+    pub(crate) fn error(kind: &'static str) -> Status {
+        Status::Error(Some(ErrorType::Own(kind)))
+    }
 }
 
 /// The figures of one invocation.
@@ -409,15 +419,15 @@ fn level(event: &Event<'_>) -> (Level, &'static str) {
 }
 
 fn with_status(mut record: Value, status: Status) -> Value {
-    let (text, kind) = match status {
+    let (text, kind) = match &status {
         Status::Success => ("success", None),
-        Status::Error(kind) => ("error", kind),
+        Status::Error(kind) => ("error", kind.as_ref()),
         Status::Timeout => ("timeout", None),
     };
     if let Some(map) = record.as_object_mut() {
         map.insert("status".to_owned(), text.into());
         if let Some(kind) = kind {
-            map.insert("errorType".to_owned(), kind.into());
+            map.insert("errorType".to_owned(), kind.as_str().into());
         }
     }
     record
@@ -426,7 +436,7 @@ fn with_status(mut record: Value, status: Status) -> Value {
 fn status_text(status: Status) -> String {
     match status {
         Status::Success | Status::Error(None) => String::new(),
-        Status::Error(Some(kind)) => format!("Status: error\tError Type: {kind}"),
+        Status::Error(Some(kind)) => format!("Status: error\tError Type: {}", kind.as_str()),
         Status::Timeout => "Status: timeout".to_owned(),
     }
 }
@@ -602,7 +612,7 @@ mod tests {
                 Time::EPOCH,
                 &Event::Report {
                     request: "r",
-                    figures: figures(None, Status::Error(Some("Runtime.ExitError"))),
+                    figures: figures(None, Status::error("Runtime.ExitError")),
                     spans: [None; 3],
                 },
             )

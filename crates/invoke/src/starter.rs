@@ -8,11 +8,12 @@ use model::ports::{LogSink, LogStreamRef};
 use model::{Exit, RuntimeFamily};
 use sandbox::{
     Credentials, Environment, EnvironmentSpec, Extensions, Function, Leaves, LeftTmp, Mount,
-    Network, Sandbox, Snapshot, StartError, StopReason,
+    Network, Sandbox, Snapshot, StartError, StopReason, TASK_DIR,
 };
 use tasks::Tasks;
 
 use crate::credentials::{KeyGuard, SessionKeys};
+use crate::errors;
 use crate::launch::{self, Catalog, MissingRuntime};
 use crate::left::HostBytes;
 use crate::output::EnvironmentLog;
@@ -157,6 +158,7 @@ impl Starter {
         let spec = EnvironmentSpec {
             id: self.tasks.ids().hex(8),
             argv,
+            working_dir: TASK_DIR.to_owned(),
             env,
             mounts,
             memory: config.memory,
@@ -276,6 +278,10 @@ impl Starter {
                     exit: Exit::Code(127),
                     took: Duration::ZERO,
                 });
+            }
+            Err(StartError::BadEntrypoint { path, reason }) => {
+                let reason = errors::launch_message(&path, &reason);
+                return Err(StartError::BadEntrypoint { path, reason });
             }
             other => other?,
         };

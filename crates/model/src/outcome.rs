@@ -48,14 +48,20 @@ pub struct FunctionError {
 pub enum Unfinished {
     /// The deadline passed; the environment was killed.
     TimedOut,
+    /// The same, after the whole of a streamed answer and before its trailers.
+    TrailersTimedOut,
     /// The runtime process ended during the invocation.
     Crashed(Exit),
     /// The answer was longer than this, in bytes: [`RESPONSE_MAX`] unless it was streamed.
     ResponseTooLarge(u64),
     /// The runtime broke off in the middle of its answer.
     Truncated,
-    /// The platform failed; not the function's fault.
-    Lost(String),
+}
+
+impl Unfinished {
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Unfinished::TimedOut | Unfinished::TrailersTimedOut)
+    }
 }
 
 /// How a process ended.
@@ -65,6 +71,8 @@ pub enum Exit {
     Signal(i32),
     /// The kernel killed it for exceeding its memory limit.
     OutOfMemory,
+    /// The sandbox itself ended, and all processes with it; not the function's fault.
+    Lost,
     /// Not the runtime but an extension ended, or gave up.
     Extension(Fault, Death),
 }

@@ -126,6 +126,11 @@ impl Decoder {
         usize::try_from(left.min(most)).unwrap_or(READ_BYTES_MAX)
     }
 
+    /// All of the content has come; its trailers have not.
+    pub(crate) fn awaits_trailers(&self) -> bool {
+        self.step == Step::Trailer
+    }
+
     pub(crate) fn finish(self) -> (Bytes, Trailers) {
         (self.content.freeze(), self.trailers)
     }

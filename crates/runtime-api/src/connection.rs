@@ -317,6 +317,7 @@ impl Connection<'_> {
                     let (content, trailers) = decoder.finish();
                     return Ok((BodyEnd::Whole(content, trailers), Flow::Continue));
                 }
+                Ok(Progress::More) if decoder.awaits_trailers() => self.shared.awaits_trailers(),
                 Ok(Progress::More) => {}
             }
             let room = decoder.wanted().saturating_sub(self.buffer.len());

@@ -161,11 +161,6 @@ impl SessionHandle {
         self.shared.extensions.exited(name)
     }
 
-    /// The process of an external extension could not be started.
-    pub fn extension_not_launched(&mut self, name: &str, why: &str) {
-        self.shared.extensions.not_launched(name, why);
-    }
-
     /// Tells the extensions that asked for it that the environment ends, and why: `spindown`,
     /// `timeout` or `failure`. Gives their names.
     pub fn shut_down(&mut self, reason: &str, deadline_unix_ms: i64) -> Vec<String> {
@@ -191,6 +186,11 @@ impl SessionHandle {
     /// When the answer of the last call began, by the stopwatch of the session's [`Facts`].
     pub fn answer_began(&self) -> Option<Duration> {
         self.shared.lock().began
+    }
+
+    /// Whether all of a streamed answer to the last call has come but its trailers.
+    pub fn awaits_trailers(&self) -> bool {
+        self.shared.lock().awaits_trailers
     }
 
     /// Waits until the runtime asks for the next event, that is until it is idle again. One whose
@@ -265,6 +265,7 @@ struct Inner {
     reply: Option<Reply>,
     /// When the answer to it began, by the stopwatch.
     began: Option<Duration>,
+    awaits_trailers: bool,
     /// Where a streamed response of the call goes.
     writer: Option<ResponseWriter>,
     /// Connections that wait in `/next`, longest first.
@@ -280,6 +281,7 @@ impl Default for Inner {
             offered: None,
             reply: None,
             began: None,
+            awaits_trailers: false,
             writer: None,
             parked: VecDeque::new(),
         }
@@ -315,6 +317,7 @@ impl Shared {
         };
         inner.reply = None;
         inner.began = None;
+        inner.awaits_trailers = false;
         inner.writer = to;
         inner.offered = Some((attempt.clone(), delivery.clone()));
         if inner.parked.is_empty() || inner.apply(&Event::Deliver(attempt)).is_err() {
@@ -382,6 +385,11 @@ impl Shared {
             inner.reply = Some(reply);
             self.changed.notify_one();
         }
+    }
+
+    /// The last chunk of a streamed answer has come, and no end of its trailers.
+    pub(crate) fn awaits_trailers(&self) {
+        self.lock().awaits_trailers = true;
     }
 
     /// The answer's body is over.

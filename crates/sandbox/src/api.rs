@@ -180,6 +180,9 @@ pub struct Kept {
     pub waiting: usize,
 }
 
+/// Where the code of a function lies, inside.
+pub const TASK_DIR: &str = "/var/task";
+
 /// What an environment is made of.
 #[derive(Clone)]
 pub struct EnvironmentSpec {
@@ -188,6 +191,8 @@ pub struct EnvironmentSpec {
     pub id: String,
     /// The program inside the environment, first the path. `/var/task/bootstrap` and the like.
     pub argv: Vec<String>,
+    /// Where the program starts, inside; an absolute path. [`TASK_DIR`] but for images.
+    pub working_dir: String,
     /// The complete environment of the program, except `AWS_LAMBDA_RUNTIME_API` and
     /// `_LAMBDA_TELEMETRY_LOG_FD`, which the backend adds.
     pub env: Vec<(String, String)>,
@@ -309,6 +314,12 @@ pub enum StartError {
     /// The program does not exist or cannot be executed.
     #[error("{path} cannot be executed: {reason}")]
     BadEntrypoint { path: String, reason: String },
+    /// The working directory of the program does not exist or cannot be one.
+    #[error("{reason}")]
+    BadWorkingDir { reason: String },
+    /// What is to be started makes no sense.
+    #[error("{reason}")]
+    BadTaskConfig { reason: String },
     /// What waited for a function ended before it knew of this one: another start may do.
     #[error("the waiting process ended before it became the function")]
     Unheard,

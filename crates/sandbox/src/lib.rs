@@ -27,6 +27,7 @@ pub mod process;
 mod running;
 mod sys;
 mod sys_trace;
+mod task;
 mod winding;
 
 pub use runtime_api::{Category, Credentials, Extension, Function, Standing, Telemetry};
@@ -34,7 +35,8 @@ pub use runtime_api::{Gone, Piece, ResponseReader, ResponseWriter, response_stre
 
 pub use api::{
     Answer, Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, Kept, LimitState,
-    Mount, Network, Origin, Output, OutputLine, Sandbox, Snapshot, StartError, Taken, Waiting,
+    Mount, Network, Origin, Output, OutputLine, Sandbox, Snapshot, StartError, TASK_DIR, Taken,
+    Waiting,
 };
 pub use extensions::{EXTENSIONS_DIR, Extensions, StopReason, extension_line};
 pub use left::{LEFT_BYTES_MAX, Leaves, LeftTmp};

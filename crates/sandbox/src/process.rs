@@ -30,9 +30,10 @@ use crate::meter::peak_rss_mib;
 use crate::output::{Streams, pipe};
 use crate::running::{Body, Running};
 use crate::sys;
+use crate::task;
 use crate::{
     Enforcement, Environment, EnvironmentSpec, InitReport, Isolation, LimitState, Mount, Origin,
-    Sandbox, StartError,
+    Sandbox, StartError, TASK_DIR,
 };
 
 pub struct Process {
@@ -138,10 +139,11 @@ fn spawn(
     let outside = |text: &str| rewritten_list(text, &spec.mounts);
     let mut argv = spec.argv.iter().map(|a| outside(a));
     let path = argv.next().unwrap_or_default();
-    let bad = |reason: std::io::Error| StartError::BadEntrypoint {
+    let bad = |error: std::io::Error| StartError::BadEntrypoint {
         path: spec.argv.first().cloned().unwrap_or_default(),
-        reason: reason.to_string(),
+        reason: task::reason(error.raw_os_error().unwrap_or(0)),
     };
+    task::check(spec)?;
     let mut command = process::Command::new(&path);
     command
         .args(argv)
@@ -160,9 +162,14 @@ fn spawn(
         .stdout(text.try_clone().map_err(backend)?)
         .stderr(text.try_clone().map_err(backend)?)
         .process_group(0);
-    let task = Path::new("/var/task");
-    if let Some(mount) = spec.mounts.iter().find(|m| m.inside == task) {
-        command.current_dir(&mount.host);
+    let working_dir = rewritten(&spec.working_dir, &spec.mounts);
+    // Without code there is no directory of the function on this host.
+    if working_dir != TASK_DIR {
+        if let Err(error) = std::fs::read_dir(&working_dir) {
+            let errno = error.raw_os_error().unwrap_or(0);
+            return Err(task::cannot_enter(&spec.working_dir, errno));
+        }
+        command.current_dir(working_dir);
     }
     let child = command.spawn().map_err(bad)?;
     Child::new(child).map_err(backend)

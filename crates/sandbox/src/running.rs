@@ -237,7 +237,13 @@ impl Running {
         let begin = self.clock.monotonic();
         self.body.thaw();
         self.body.is_busy(true);
-        let ending = self.run(call, limit, to).await;
+        let ending = match self.run(call, limit, to).await {
+            Err(Unfinished::Crashed(exit)) => Err(Unfinished::Crashed(self.blame(exit))),
+            Err(Unfinished::TimedOut) if self.session.awaits_trailers() => {
+                Err(Unfinished::TrailersTimedOut)
+            }
+            other => other,
+        };
         self.body.is_busy(false);
         let end = self.clock.monotonic();
         self.streams.drain();

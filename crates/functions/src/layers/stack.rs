@@ -60,7 +60,8 @@ impl Layers {
         self.opt.as_ref()?.dir()
     }
 
-    /// Names of the executable files in `/opt/extensions`, in the order of their names.
+    /// Names of the files in `/opt/extensions`, in the order of their names: each is taken for a program.
+    /// [Lambda guide: extensions]
     pub fn extensions(&self) -> &[String] {
         &self.extensions
     }
@@ -152,14 +153,10 @@ impl Functions {
 
 /// A function without the folder has no extensions.
 fn extensions(opt: &Path) -> Vec<String> {
-    use std::os::unix::fs::PermissionsExt;
     if opt.join(NO_EXTENSIONS).exists() {
         return Vec::new();
     }
-    let is_program = |path: &Path| {
-        path.symlink_metadata()
-            .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
-    };
+    let is_program = |path: &Path| path.symlink_metadata().is_ok_and(|m| !m.is_dir());
     let mut names: Vec<String> = std::fs::read_dir(opt.join(EXTENSIONS))
         .into_iter()
         .flatten()

@@ -336,7 +336,7 @@ async fn code_and_layers_have_to_fit_together() {
 }
 
 #[tokio::test]
-async fn extensions_are_the_programs_of_their_folder() {
+async fn extensions_are_the_files_of_their_folder() {
     use zip::write::SimpleFileOptions;
     let w = World::new().await;
     let packed = |files: &[(&str, u32)]| -> Bytes {
@@ -365,7 +365,7 @@ async fn extensions_are_the_programs_of_their_folder() {
     }
     let arns: Vec<&str> = arns.iter().map(String::as_str).collect();
     let two = w.create_with("f", &arns[..2]).await.unwrap();
-    assert_eq!(two.layers.extensions(), ["a", "b"]);
+    assert_eq!(two.layers.extensions(), ["a", "b", "notes"]);
     let off = w.create_with("g", &arns).await.unwrap();
     assert!(off.layers.extensions().is_empty());
 }

@@ -59,24 +59,24 @@ impl Run<'_> {
             Err(end) => {
                 let id = self.request.request_id.as_str();
                 let body = errors::body(&end, id, self.timeout());
-                if end == Unfinished::TimedOut {
+                if end.is_timeout() {
                     figures.duration = self.timeout().duration();
                     figures.status = Status::Timeout;
                 } else {
-                    figures.status = Status::Error(Some(errors::error_type(&end)));
+                    figures.status = Status::error(errors::error_type(&end));
                 }
                 if end == Unfinished::Crashed(Exit::OutOfMemory) {
                     figures.memory_max_mib = memory_mib;
                 }
-                if let Unfinished::Lost(detail) = &end {
-                    tracing::error!(request = id, detail, "environment lost");
+                if end == Unfinished::Crashed(Exit::Lost) {
+                    tracing::error!(request = id, "a sandbox has ended by itself");
                 }
                 self.push(&live.log, Event::Line(self.failure_line(&end)));
                 self.runtime_done(&live.log, &figures, 0, spans);
                 let log_tail = self.finish(&live.log, &figures, [None; 3]);
                 if matches!(end, Unfinished::ResponseTooLarge(_)) {
                     self.give_back(live);
-                } else if end == Unfinished::TimedOut {
+                } else if end.is_timeout() {
                     self.discard_for(live, StopReason::Timeout);
                 } else {
                     self.discard(live);
@@ -143,7 +143,7 @@ impl Run<'_> {
             Ok(Ok(())) => Ok(()),
             Ok(Err(exit)) => {
                 let end = Unfinished::Crashed(exit);
-                figures.status = Status::Error(Some(errors::error_type(&end)));
+                figures.status = Status::error(errors::error_type(&end));
                 self.push(&live.log, Event::Line(self.failure_line(&end)));
                 Err(StopReason::Failure)
             }

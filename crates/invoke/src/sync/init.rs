@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use model::{Exit, Unfinished};
+use model::{Exit, FunctionError, Unfinished};
 use sandbox::StartError;
 
 use super::refused;
 use super::run::Run;
 use crate::errors;
 use crate::handle::{Outcome, Refused};
-use crate::report::{Event, Figures, Status};
+use crate::report::{ErrorType, Event, Figures, Status};
 use crate::starter::{Planned, StartFailure};
 
 impl Run<'_> {
@@ -43,7 +43,7 @@ impl Run<'_> {
         self.inner.starter.abandon(&planned);
         let id = self.request.request_id.as_str();
         let (payload, status) = match &error {
-            StartError::InitFailed { error, .. } => (error.payload.clone(), Status::Error(None)),
+            StartError::InitFailed { error, .. } => (error.payload.clone(), reported(error)),
             StartError::InitTimedOut { .. } => {
                 let end = Unfinished::TimedOut;
                 self.push(&planned.log, Event::Line(self.failure_line(&end)));
@@ -52,34 +52,21 @@ impl Run<'_> {
             StartError::InitExited { exit, .. } => {
                 let end = Unfinished::Crashed(*exit);
                 self.push(&planned.log, Event::Line(self.failure_line(&end)));
-                (
-                    errors::body(&end, id, self.timeout()),
-                    Status::Error(Some(errors::error_type(&end))),
-                )
-            }
-            StartError::ExtensionNotLaunched { name, reason, .. } => {
-                let kind = "Extension.LaunchError";
-                let text = errors::launch_message(name, reason);
-                self.push(
-                    &planned.log,
-                    Event::Line(format!("RequestId: {id} Error: {text}\n{kind}")),
-                );
-                (
-                    errors::exit_body(kind, id, &text),
-                    Status::Error(Some(kind)),
-                )
-            }
-            StartError::BadEntrypoint { reason, .. } => {
-                let kind = "Runtime.InvalidEntrypoint";
-                let text = serde_json::to_string(reason).unwrap_or_default();
-                let text = text.trim_matches('"');
-                (errors::exit_body(kind, id, text), Status::Error(Some(kind)))
+                let status = Status::error(errors::error_type(&end));
+                (errors::body(&end, id, self.timeout()), status)
             }
             StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => {
                 return Err(refused(StartFailure::Sandbox(error)));
             }
+            not_launched => {
+                let Some((kind, text)) = errors::not_launched(not_launched) else {
+                    return Err(refused(StartFailure::Sandbox(error)));
+                };
+                let line = format!("RequestId: {id} Error: {text}\n{kind}");
+                self.push(&planned.log, Event::Line(line));
+                (errors::exit_body(kind, id, &text), Status::error(kind))
+            }
         };
-        let status = named(status, &error);
         let figures = Figures {
             duration: took.min(limit),
             init: None,
@@ -95,49 +82,20 @@ impl Run<'_> {
 /// What the log says of a failed init phase; nothing if the platform failed.
 pub(crate) fn init_failure(error: &StartError) -> Option<(Duration, Status)> {
     let (took, status) = match error {
-        StartError::InitFailed { took, .. } => (*took, Status::Error(Some("Runtime.Unknown"))),
+        StartError::InitFailed { took, error } => (*took, reported(error)),
         StartError::InitTimedOut { waited } => (*waited, Status::Timeout),
-        StartError::InitExited { took, exit } => {
-            (*took, Status::Error(Some(errors::exit_type(*exit))))
+        StartError::InitExited { took, exit } => (*took, Status::error(errors::exit_type(*exit))),
+        other => {
+            let (kind, _) = errors::not_launched(other)?;
+            (Duration::ZERO, Status::error(kind))
         }
-        StartError::ExtensionNotLaunched { .. } => {
-            (Duration::ZERO, Status::Error(Some("Extension.LaunchError")))
-        }
-        StartError::BadEntrypoint { .. } => (
-            Duration::ZERO,
-            Status::Error(Some("Runtime.InvalidEntrypoint")),
-        ),
-        StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => return None,
     };
-    Some((took, named(status, error)))
+    Some((took, status))
 }
 
-/// A status with the type that the runtime reported for its failed init.
-fn named(status: Status, error: &StartError) -> Status {
-    match (status, error) {
-        (Status::Error(_), StartError::InitFailed { error, .. }) => {
-            Status::Error(Some(known_type(error.kind.as_deref())))
-        }
-        (status, _) => status,
-    }
-}
-
-/// `Runtime.X` and `Function.X` of the spec's list stay, all else is `Runtime.Unknown`.  [spec 4.8]
-fn known_type(kind: Option<&str>) -> &'static str {
-    const KNOWN: &[&str] = &[
-        "Runtime.ImportModuleError",
-        "Runtime.HandlerNotFound",
-        "Runtime.MalformedHandlerName",
-        "Runtime.UserCodeSyntaxError",
-        "Runtime.UnhandledPromiseRejection",
-        "Runtime.MarshalError",
-        "Runtime.UnmarshalError",
-        "Runtime.NodejsExit",
-        "Runtime.ExitError",
-        "Function.Unknown",
-    ];
-    kind.and_then(|kind| KNOWN.iter().find(|known| **known == kind))
-        .unwrap_or(&"Runtime.Unknown")
+/// What the runtime reported of its failed init.
+fn reported(error: &FunctionError) -> Status {
+    Status::Error(Some(ErrorType::reported(error.kind.as_deref())))
 }
 
 fn memory_used(error: &StartError, memory_mib: u32) -> u32 {
@@ -147,20 +105,5 @@ fn memory_used(error: &StartError, memory_mib: u32) -> u32 {
             ..
         } => memory_mib,
         _ => 0,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_known_error_types_reach_the_log() {
-        assert_eq!(
-            known_type(Some("Runtime.ImportModuleError")),
-            "Runtime.ImportModuleError"
-        );
-        assert_eq!(known_type(Some("Runtime.<script>")), "Runtime.Unknown");
-        assert_eq!(known_type(None), "Runtime.Unknown");
     }
 }

@@ -131,7 +131,9 @@ impl Run<'_> {
         let id = &self.request.request_id;
         let text = errors::message(end, self.timeout());
         match end {
-            Unfinished::TimedOut => format!("{} {id} {text}\n", self.now().iso_millis()),
+            Unfinished::TimedOut | Unfinished::TrailersTimedOut => {
+                format!("{} {id} {text}\n", self.now().iso_millis())
+            }
             Unfinished::Crashed(_) => {
                 let kind = errors::error_type(end);
                 format!("RequestId: {id} Error: {text}\n{kind}")

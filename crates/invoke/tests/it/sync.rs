@@ -154,6 +154,39 @@ async fn a_failed_init_is_done_again_inside_the_call() {
     );
 }
 
+/// Section 4.8: `Runtime.InvalidWorkingDir`, `Runtime.InvalidTaskConfig`: what the sandbox refuses to start.
+#[tokio::test]
+async fn a_start_that_cannot_be_is_the_function_s_error() {
+    type Start = fn(String) -> StartError;
+    let cases: [(Start, &str, &str); 2] = [
+        (
+            |reason| StartError::BadWorkingDir { reason },
+            "Runtime.InvalidWorkingDir",
+            "the working directory doesn't exist: /srv",
+        ),
+        (
+            |reason| StartError::BadTaskConfig { reason },
+            "Runtime.InvalidTaskConfig",
+            "neither an \"entry point\" nor a command",
+        ),
+    ];
+    for (start, kind, reason) in cases {
+        let fails = move |_: &_| Some(start(reason.to_owned()));
+        let house = House::with_function(|f| f.init_fails(fails)).await;
+        let outcome = house.call("f").await.unwrap();
+        let json: serde_json::Value = serde_json::from_slice(&outcome.payload).unwrap();
+        assert_eq!(json["errorType"], kind);
+        let message = json["errorMessage"].as_str().unwrap();
+        assert!(message.starts_with("RequestId: "), "{message}");
+        assert!(message.ends_with(&format!(" Error: {reason}")), "{message}");
+        let end = format!("Status: error\tError Type: {kind}");
+        assert!(House::tail(&outcome).trim_end().ends_with(&end));
+        let kept = house.lines.0.lock().unwrap();
+        let report = kept.iter().find(|(_, l)| l.starts_with("INIT_REPORT"));
+        assert!(report.unwrap().1.ends_with(&end));
+    }
+}
+
 #[tokio::test]
 async fn a_function_without_bootstrap_names_where_it_was_looked_for() {
     let house = House::with_function(|f| f).await;

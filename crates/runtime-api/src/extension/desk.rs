@@ -265,10 +265,6 @@ impl Desk {
         before
     }
 
-    pub(crate) fn not_launched(&self, name: &str, why: &str) {
-        self.lock().roster.not_launched(name, why);
-    }
-
     pub(crate) fn close(&self) {
         self.lock().roster.close();
         self.facts.telemetry.close();

@@ -115,17 +115,35 @@ impl Events {
     }
 }
 
-impl Roster {
-    /// `external`: the files in `/opt/extensions` that are started.
-    pub(crate) fn new(external: &[String]) -> Roster {
-        let all = external.iter().map(|name| Extension {
-            name: name.clone(),
+impl Extension {
+    /// An external one whose process was started.
+    #[must_use]
+    pub fn started(name: &str) -> Extension {
+        Extension {
+            name: name.to_owned(),
             is_external: true,
             events: Events::default(),
             standing: Standing::Started,
             error_type: None,
             id: String::new(),
-        });
+        }
+    }
+
+    /// An external one whose process could not be started.
+    #[must_use]
+    pub fn not_launched(name: &str, why: &str) -> Extension {
+        Extension {
+            standing: Standing::LaunchError,
+            error_type: Some(why.to_owned()),
+            ..Extension::started(name)
+        }
+    }
+}
+
+impl Roster {
+    /// `external`: the files in `/opt/extensions` that are started.
+    pub(crate) fn new(external: &[String]) -> Roster {
+        let all = external.iter().map(|name| Extension::started(name));
         Roster {
             all: all.collect(),
             is_closed: false,
@@ -240,14 +258,6 @@ impl Roster {
                 before
             }
             None => Standing::Exited,
-        }
-    }
-
-    /// Its process could not be started.
-    pub(crate) fn not_launched(&mut self, name: &str, why: &str) {
-        if let Some(extension) = self.external(name) {
-            extension.standing = Standing::LaunchError;
-            extension.error_type = Some(why.to_owned());
         }
     }
 

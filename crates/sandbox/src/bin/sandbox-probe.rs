@@ -255,6 +255,7 @@ async fn serve(dir: &str, pooled: bool) -> io::Result<()> {
         let spec = EnvironmentSpec {
             id: format!("killed-{n}"),
             argv: vec!["/var/task/sandbox-probe".to_owned()],
+            working_dir: sandbox::TASK_DIR.to_owned(),
             env: Vec::new(),
             mounts: vec![Mount {
                 host: PathBuf::from(dir),

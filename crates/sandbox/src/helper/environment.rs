@@ -26,7 +26,7 @@ use super::interpreters::Offer;
 use super::keeper::{self, Keeper};
 use super::network;
 use super::order;
-use super::proto::{FromInit, Furniture, Neighbours, Reach, ToInit};
+use super::proto::{FromInit, Furniture, Neighbours, Program, Reach, ToInit};
 use super::root::{self, At, Failure, Root};
 use super::runtime::{Runtime, Started};
 use super::seccomp::Filter;
@@ -161,12 +161,12 @@ fn live(plan: &Plan<'_>) -> Result<Alive, FromInit> {
                 if let Some(neighbours) = &neighbours {
                     beside = Some(settle(plan, neighbours, pid)?);
                 }
-                started(runtime.start(&text))?;
+                started(runtime.start(&text), &program)?;
                 break false;
             }
             ToInit::Go => return Err(Errno::PROTO).at("go without extensions")?,
-            ToInit::Wait { .. } => {
-                started(runtime.start(&text))?;
+            ToInit::Wait { program } => {
+                started(runtime.start(&text), &program)?;
                 tell(plan, &FromInit::Waiting, &[]);
             }
             ToInit::Restore { tmp_bytes } => {
@@ -232,10 +232,14 @@ fn settle(plan: &Plan<'_>, neighbours: &Neighbours, runtime: i32) -> Result<Besi
     }
 }
 
-fn started(started: Started) -> Result<(), FromInit> {
+fn started(started: Started, program: &Program) -> Result<(), FromInit> {
     match started {
         Started::Runs => Ok(()),
         Started::NoProgram { errno } => Err(FromInit::BadEntrypoint { errno }),
+        Started::NoWorkingDir { errno } => {
+            let path = program.working_dir.clone();
+            Err(FromInit::BadWorkingDir { path, errno })
+        }
         Started::Failed(failure) => Err(failure.into()),
     }
 }

@@ -132,6 +132,8 @@ pub(crate) enum ToInit {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Program {
     pub(crate) argv: Vec<String>,
+    /// Where it starts.
+    pub(crate) working_dir: String,
     /// `NAME=value`
     pub(crate) env: Vec<String>,
 }
@@ -240,6 +242,8 @@ pub(crate) enum FromInit {
     Failed { step: String, errno: i32 },
     /// The program could not be executed.
     BadEntrypoint { errno: i32 },
+    /// The program's working directory could not be entered.
+    BadWorkingDir { path: String, errno: i32 },
     /// The runtime ended.
     Exited { code: Option<i32>, signal: i32 },
     /// A waiting program ended before it had read the variables of the function that it was to

@@ -35,6 +35,7 @@ pub(super) struct Runtime {
 pub(super) enum Started {
     Runs,
     NoProgram { errno: i32 },
+    NoWorkingDir { errno: i32 },
     Failed(Failure),
 }
 
@@ -72,6 +73,7 @@ impl Runtime {
             Ok(0) => Started::Runs,
             _ => match serde_json::from_slice::<(String, i32)>(&said) {
                 Ok((step, errno)) if step == EXEC => Started::NoProgram { errno },
+                Ok((step, errno)) if step == ENTER => Started::NoWorkingDir { errno },
                 Ok((step, errno)) => Started::Failed(Failure { step, errno }),
                 Err(_) => Started::Failed(Failure {
                     step: "start the runtime".to_owned(),
@@ -111,6 +113,7 @@ impl Runtime {
 }
 
 pub(super) const EXEC: &str = "exec";
+const ENTER: &str = "enter the working directory";
 
 /// In the new process. Returns to nobody.
 fn become_runtime(
@@ -156,13 +159,12 @@ fn exec(mut heard: File) -> (&'static str, io::Error) {
         Ok(_) => sys::exit_now(0), // the sandbox is not used, or not with this process
         Err(error) => return ("hear what to run", error),
     };
-    let place = if waits {
-        sys::dup_to(heard.as_fd(), WAIT_FD)
-    } else {
-        chdir("/var/task").map_err(io::Error::from)
-    };
-    if let Err(error) = place {
-        return ("take its place", error);
+    if waits {
+        if let Err(error) = sys::dup_to(heard.as_fd(), WAIT_FD) {
+            return ("take its place", error);
+        }
+    } else if let Err(error) = chdir(program.working_dir.as_str()) {
+        return (ENTER, error.into());
     }
     let (argv, env) = match strings(&program) {
         Ok(both) => both,

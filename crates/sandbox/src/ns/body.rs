@@ -148,7 +148,10 @@ impl Body {
 
     /// The kernel kills also for memory.
     pub(super) fn why(&self, exit: Exit) -> Exit {
-        let killed = matches!(exit, Exit::Signal(9) | Exit::Extension(_, Death::Signal(9)));
+        let killed = matches!(
+            exit,
+            Exit::Lost | Exit::Signal(9) | Exit::Extension(_, Death::Signal(9))
+        );
         match killed && self.meter.out_of_memory() {
             true => Exit::OutOfMemory,
             false => exit,
@@ -239,8 +242,8 @@ impl running::Body for Body {
                 self.is_unheard = true;
                 Ended::Runtime(Exit::Signal(Signal::KILL.as_raw()))
             }
-            // The first process itself was killed.
-            _ => Ended::All(Exit::Signal(Signal::KILL.as_raw())),
+            // The first process itself was killed, which nothing inside can do.
+            _ => Ended::All(Exit::Lost),
         }
     }
 

@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use runtime_api::{Session, SessionHandle};
+use runtime_api::{Extension, Session, SessionHandle};
 use tasks::{Mono, Tasks};
 use tokio::net::{TcpListener, UdpSocket};
 
@@ -293,7 +293,11 @@ impl Namespaces {
             }
         };
         let made = clock.timeout(SETUP_MAX, make).await;
-        let mut made = made.map_err(|_| backend("making the environment took too long"))??;
+        let made = made.map_err(|_| backend("making the environment took too long"))?;
+        if let Err(StartError::ExtensionNotLaunched { name, kind, .. }) = &made {
+            tell_not_launched(spec, (name, kind), clock.now().unix_millis());
+        }
+        let mut made = made?;
         let started = clock.monotonic();
         let handle = self.serve(&mut made, spec, started)?;
         made.body.limit_to(spec.memory);
@@ -316,6 +320,15 @@ impl Namespaces {
         let running = Running::begin(body, handle, streams, clock, begin, limit, leaves).await?;
         drop(starting);
         Ok(Box::new(running))
+    }
+}
+
+/// How the extensions stand when one of them cannot be started: those before it were.
+fn tell_not_launched(spec: &EnvironmentSpec, (name, why): (&str, &str), unix_ms: i64) {
+    let before = spec.extensions.external.iter().take_while(|n| *n != name);
+    let before = before.map(|name| Extension::started(name));
+    for extension in before.chain([Extension::not_launched(name, why)]) {
+        spec.output.extension(&extension, unix_ms);
     }
 }
 

@@ -25,7 +25,8 @@ use crate::helper::{
 };
 use crate::left::LeftTmp;
 use crate::output::pipe;
-use crate::{EnvironmentSpec, Mount, Origin, StartError, Waiting};
+use crate::task;
+use crate::{EnvironmentSpec, Mount, Origin, StartError, TASK_DIR, Waiting};
 
 /// Longest id: the name of a host and of a directory.
 const ID_CHARS_MAX: usize = 64;
@@ -87,12 +88,13 @@ impl Order {
         check(spec)?;
         let run = ToInit::Run {
             tmp_bytes: spec.ephemeral.bytes(),
-            program: program(&spec.argv, &spec.env, &credentials(spec)),
+            program: program_of(spec, &credentials(spec)),
             neighbours: neighbours(spec)?,
         };
         // Extensions come up before the runtime does; it is an ordinary start then.
         let is_alone = spec.extensions.external.is_empty();
-        let template = spec.template.as_deref().filter(|_| is_alone);
+        let is_usual = is_alone && spec.working_dir == TASK_DIR;
+        let template = spec.template.as_deref().filter(|_| is_usual);
         Ok(Order {
             mounts: pairs(&spec.mounts),
             memory_bytes: spec.memory.bytes(),
@@ -101,7 +103,7 @@ impl Order {
             left: spec.left.clone(),
             tmp_room_bytes: room_of(spec),
             text: encode(&run)?,
-            path: spec.argv.first().cloned().unwrap_or_default(),
+            path: path_of(spec),
         })
     }
 
@@ -112,7 +114,7 @@ impl Order {
         more.push(format!("_KILN_SNAPSHOT_FD={SNAPSHOT_FD}"));
         let run = ToInit::Run {
             tmp_bytes: spec.ephemeral.bytes(),
-            program: program(&spec.argv, &spec.env, &more),
+            program: program_of(spec, &more),
             neighbours: None,
         };
         Order::plain(spec, &run)
@@ -134,7 +136,7 @@ impl Order {
             left: None,
             tmp_room_bytes: room_of(spec),
             text: encode(word)?,
-            path: spec.argv.first().cloned().unwrap_or_default(),
+            path: path_of(spec),
         })
     }
 
@@ -165,7 +167,8 @@ impl Order {
         waiting: &Waiting,
     ) -> Result<Option<Order>, StartError> {
         check(spec)?;
-        if !waiting.mounts.iter().all(|m| spec.mounts.contains(m)) {
+        let is_usual = spec.working_dir == TASK_DIR;
+        if !is_usual || !waiting.mounts.iter().all(|m| spec.mounts.contains(m)) {
             return Ok(None);
         }
         let missing: Vec<Mount> = spec
@@ -184,7 +187,7 @@ impl Order {
             left: spec.left.clone(),
             tmp_room_bytes: room_of(spec),
             text: encode(&ToInit::HandOver { tmp_bytes, env })?,
-            path: spec.argv.first().cloned().unwrap_or_default(),
+            path: path_of(spec),
         }))
     }
 }
@@ -219,10 +222,22 @@ fn own_variables() -> [String; 2] {
     ]
 }
 
+fn path_of(spec: &EnvironmentSpec) -> String {
+    spec.argv.first().cloned().unwrap_or_default()
+}
+
+fn program_of(spec: &EnvironmentSpec, more: &[String]) -> Program {
+    Program {
+        working_dir: spec.working_dir.clone(),
+        ..program(&spec.argv, &spec.env, more)
+    }
+}
+
 fn program(argv: &[String], env: &[(String, String)], more: &[String]) -> Program {
     let env = variables(env).chain(own_variables());
     Program {
         argv: argv.to_vec(),
+        working_dir: TASK_DIR.to_owned(),
         env: env.chain(more.iter().cloned()).collect(),
     }
 }
@@ -255,6 +270,7 @@ pub(super) fn keep(template: &Waiting) -> Keep {
         key: template.key.clone(),
         program: Program {
             argv: template.argv.clone(),
+            working_dir: TASK_DIR.to_owned(),
             env: variables(&template.env).collect(),
         },
         mounts: pairs(&template.mounts),
@@ -270,6 +286,7 @@ fn check(spec: &EnvironmentSpec) -> Result<(), StartError> {
     if !id_is_fine {
         return Err(backend(format!("{:?} cannot name an environment", spec.id)));
     }
+    task::check(spec)?;
     let mut seen = BTreeSet::new();
     match spec.mounts.iter().find(|m| !seen.insert(&m.inside)) {
         Some(twice) => Err(backend(format!("two mounts at {}", twice.inside.display()))),
@@ -398,33 +415,38 @@ fn unexpected(word: &FromInit) -> Failed {
 /// The next word of the first process; one that says failure ends the environment. `path`: the
 /// program that it may speak of.
 pub(super) async fn word(body: &mut Body, path: &str) -> Result<(FromInit, Vec<OwnedFd>), Failed> {
-    let text = |errno| {
-        let full = std::io::Error::from_raw_os_error(errno).to_string();
-        let words = full.split(" (os error").next().unwrap_or_default();
-        words.to_lowercase()
-    };
     let failed = match body.word().await {
         Ok((FromInit::BadEntrypoint { errno }, _)) => Failed::Start(StartError::BadEntrypoint {
             path: path.to_owned(),
-            reason: text(errno),
+            reason: task::reason(errno),
         }),
+        Ok((FromInit::BadWorkingDir { path, errno }, _)) => {
+            Failed::Start(task::cannot_enter(&path, errno))
+        }
         Ok((FromInit::ExtensionNotLaunched { name, errno }, _)) => {
             Failed::Start(StartError::ExtensionNotLaunched {
                 name,
-                reason: text(errno),
+                reason: task::reason(errno),
                 kind: launch_error(errno),
             })
         }
         Ok((FromInit::Failed { step, errno }, _)) => {
-            Failed::Start(backend(format!("cannot {step}: {}", text(errno))))
+            Failed::Start(backend(format!("cannot {step}: {}", task::reason(errno))))
         }
         Ok((FromInit::Exited { .. }, _)) | Err(ChannelError::Closed) => Failed::Killed,
         Ok((FromInit::NotForked { step, errno }, _)) => {
-            tracing::debug!(step, reason = text(errno), "an interpreter was not forked");
+            tracing::debug!(
+                step,
+                reason = task::reason(errno),
+                "an interpreter was not forked"
+            );
             return Box::pin(word(body, path)).await;
         }
         Ok((FromInit::TmpNotKept { errno }, _)) => {
-            tracing::info!(reason = text(errno), "what was left in /tmp did not fit");
+            tracing::info!(
+                reason = task::reason(errno),
+                "what was left in /tmp did not fit"
+            );
             return Box::pin(word(body, path)).await;
         }
         Ok(other) => return Ok(other),

@@ -140,6 +140,7 @@ impl Bench {
                 .chain(args)
                 .map(|a| (*a).to_owned())
                 .collect(),
+            working_dir: sandbox::TASK_DIR.to_owned(),
             env: vec![(
                 "PATH".to_owned(),
                 "/usr/bin:/bin:/usr/sbin:/sbin".to_owned(),

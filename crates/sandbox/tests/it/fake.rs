@@ -21,6 +21,7 @@ fn spec(output: Arc<Lines>) -> EnvironmentSpec {
     EnvironmentSpec {
         id: "e1".to_owned(),
         argv: vec!["/var/task/bootstrap".to_owned()],
+        working_dir: sandbox::TASK_DIR.to_owned(),
         env: Vec::new(),
         mounts: Vec::new(),
         memory: Memory::MIN,

@@ -97,6 +97,53 @@ in_namespaces! {
         }
     }
 
+    async fn a_place_that_cannot_be_entered_is_told(bench: Bench) {
+        std::fs::write(bench.code.path().join("data"), "no directory").unwrap();
+        std::fs::create_dir(bench.code.path().join("inner")).unwrap();
+        for (dir, why) in [
+            ("/var/nowhere", "the working directory doesn't exist: /var/nowhere"),
+            ("/var/task/data", "chdir /var/task/data: not a directory"),
+            ("task", "the working directory 'task' is invalid, it needs to be an absolute path"),
+            ("", "the working directory '' is invalid, it needs to be an absolute path"),
+        ] {
+            let mut spec = bench.spec(&[]);
+            spec.working_dir = dir.to_owned();
+            match bench.start_fails(spec).await {
+                StartError::BadWorkingDir { reason } => assert_eq!(reason, why),
+                other => panic!("{dir}: {other:?}"),
+            }
+        }
+        let mut spec = bench.spec(&[]);
+        spec.working_dir = "/var/task/inner".to_owned();
+        let mut env = bench.sandbox.start(spec).await.unwrap();
+        assert_eq!(told(&mut env, "sh pwd").await, "/var/task/inner\n[0]");
+        env.stop().await;
+        for (argv, name, why) in [
+            (vec![], "A", "neither an entry point nor a command"),
+            (vec![""], "A", "neither an entry point nor a command"),
+            (vec!["/bin/a\0b"], "A", "a zero byte in the entry point, the command or a variable"),
+            (vec!["/bin/a"], "A\0", "a zero byte in the entry point, the command or a variable"),
+        ] {
+            let mut spec = bench.spec(&[]);
+            spec.argv = argv.into_iter().map(str::to_owned).collect();
+            spec.env.push((name.to_owned(), "1".to_owned()));
+            match bench.start_fails(spec).await {
+                StartError::BadTaskConfig { reason } => assert_eq!(reason, why),
+                other => panic!("{why}: {other:?}"),
+            }
+        }
+    }
+
+    async fn the_end_of_the_first_process_is_that_of_the_sandbox(bench: Bench) {
+        let mut env = bench.start().await;
+        let inside = env_host_pid(&bench, &mut env).await;
+        rustix_kill(first_of(&inside));
+        assert_eq!(env.lost().await, Exit::Lost);
+        let answer = ask(&mut env, "sleep 60000").await;
+        assert_eq!(answer.ending, Err(Unfinished::Crashed(Exit::Lost)));
+        env.stop().await;
+    }
+
     async fn a_spec_that_makes_no_sense_is_refused(bench: Bench) {
         let mut long = bench.spec(&[]);
         long.env.push(("BIG".to_owned(), "x".repeat(200_000)));
@@ -368,7 +415,7 @@ in_namespaces! {
         let mut env = bench.start().await;
         let helper = helper_of(&env_host_pid(&bench, &mut env).await);
         rustix_kill(helper);
-        assert_eq!(env.lost().await, Exit::Signal(9));
+        assert_eq!(env.lost().await, Exit::Lost);
         env.stop().await;
         let mut next = bench.start().await;
         assert_eq!(told(&mut next, "again").await, "again");
@@ -484,6 +531,19 @@ fn helper_of(pid: &str) -> i32 {
             return pid.parse().unwrap();
         }
         pid = parent;
+    }
+}
+
+/// Walks up to the first process of the environment.
+fn first_of(pid: &str) -> i32 {
+    let mut pid = pid.to_owned();
+    loop {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find(|l| l.starts_with("NSpid:")).unwrap();
+        if line.split_whitespace().last() == Some("1") {
+            return pid.parse().unwrap();
+        }
+        pid = parent(&pid);
     }
 }
 
