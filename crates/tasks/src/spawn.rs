@@ -1,7 +1,9 @@
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -33,6 +35,8 @@ impl Stop {
     }
 }
 
+/// What is told of a unit that panicked.
+const PANICKED: &str = "the unit panicked";
 const WORKER_RETRY_MIN: Duration = Duration::from_millis(100);
 const WORKER_RETRY_MAX: Duration = Duration::from_secs(30);
 
@@ -98,7 +102,8 @@ impl Tasks {
             .map_err(|_| Panicked)
     }
 
-    /// Runs a background loop until shutdown; a failed unit is tried again after a growing wait.
+    /// Runs a background loop until shutdown; a failed unit is tried again after a growing wait, and so is one
+    /// that panicked: the loop matters more than what broke it.
     pub fn add(&self, mut worker: impl Worker + 'static) {
         let status = Arc::new(Mutex::new(WorkerStatus::new(worker.name())));
         self.workers
@@ -114,11 +119,12 @@ impl Tasks {
                     () = stop.requested() => return,
                     () = worker.wait() => {}
                 }
-                let outcome = worker.work().await;
+                let outcome = AssertUnwindSafe(worker.work()).catch_unwind().await;
                 let failed = match outcome {
-                    Ok(Progress::Done) => return,
-                    Ok(Progress::More) => None,
-                    Err(error) => Some(error.to_string()),
+                    Ok(Ok(Progress::Done)) => return,
+                    Ok(Ok(Progress::More)) => None,
+                    Ok(Err(error)) => Some(error.to_string()),
+                    Err(_) => Some(PANICKED.to_owned()), // its words were printed
                 };
                 let go_on = failed.is_none();
                 note(&status, failed);
@@ -179,3 +185,46 @@ impl std::fmt::Display for Panicked {
 }
 
 impl std::error::Error for Panicked {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use async_trait::async_trait;
+
+    use super::*;
+    use crate::{Time, WorkError};
+
+    /// Panics in its first unit and fails in its second.
+    struct Clumsy(Arc<AtomicU32>);
+
+    #[async_trait]
+    impl Worker for Clumsy {
+        fn name(&self) -> String {
+            "clumsy".to_owned()
+        }
+
+        async fn wait(&mut self) {}
+
+        async fn work(&mut self) -> Result<Progress, WorkError> {
+            match self.0.fetch_add(1, Ordering::SeqCst) {
+                0 => panic!("of the test"),
+                1 => Err("of the test".into()),
+                _ => Ok(Progress::Done),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_loop_goes_on_after_a_unit_that_panicked() {
+        let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_000));
+        let tasks = Tasks::new(clock, Ids::seeded(1));
+        let units = Arc::new(AtomicU32::new(0));
+        tasks.add(Clumsy(units.clone()));
+        while units.load(Ordering::SeqCst) < 3 {
+            tokio::task::yield_now().await;
+            control.advance(WORKER_RETRY_MAX);
+        }
+        assert_eq!(tasks.worker_statuses()[0].errors, 2);
+    }
+}
