@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 mod config;
 mod files;
+mod folder;
 mod listener;
 mod serve;
 mod wiring;

@@ -20,6 +20,7 @@ use wire::{Access, Mode, Router};
 
 use crate::admin::{self, Admin, ClockNote};
 use crate::config::{Auth, Backend, Config};
+use crate::folder;
 
 /// Everything that runs.
 pub(crate) struct App {
@@ -37,9 +38,8 @@ pub(crate) async fn build(
     endpoint: SocketAddr,
     tasks: &Tasks,
 ) -> anyhow::Result<App> {
-    std::fs::create_dir_all(&config.data)
-        .with_context(|| format!("cannot make the data folder {}", config.data.display()))?;
-    let data = config.data.canonicalize()?;
+    let data = folder::prepare(&config.data)
+        .with_context(|| format!("cannot use the data folder {}", config.data.display()))?;
 
     // Work that takes as long as it takes lives by the machine's clock, what waits for moments (retries,
     // ages, schedules, visibility, retention) by one that may be movable.
@@ -56,7 +56,7 @@ pub(crate) async fn build(
 
     // 1. Seams.
     let store = store::embedded::open(store::embedded::EmbeddedConfig::new(
-        data.join("store"),
+        data.join(folder::STORE),
         tasks,
     ))
     .with_context(|| format!("cannot open the store in {}", data.display()))?;
@@ -68,7 +68,7 @@ pub(crate) async fn build(
         ..FunctionsConfig::new(data.clone())
     };
     let functions = Functions::open(folder, &store, machine).await?;
-    let logs = logs::open(&store, &data.join("logs"), tasks).await?;
+    let logs = logs::open(&store, &data.join(folder::LOGS), tasks).await?;
     let keys = SessionKeys::default();
     let catalog = Arc::new(catalog(config, &data));
     let invoke = Invoke::new(

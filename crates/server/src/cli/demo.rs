@@ -219,12 +219,12 @@ pub(crate) async fn print_api(config: Config) -> anyhow::Result<()> {
     running.stop().await
 }
 
-/// A folder that goes away with the value.
+/// A folder for its owner alone, which goes away with the value.
 pub(super) struct TempDir(pub(super) std::path::PathBuf);
 
 pub(super) fn tempdir() -> anyhow::Result<TempDir> {
     let dir = std::env::temp_dir().join(format!("kiln-{}", tasks::Ids::system().hex(8)));
-    std::fs::create_dir_all(&dir)?;
+    crate::folder::make(&dir)?;
     Ok(TempDir(dir))
 }
 
