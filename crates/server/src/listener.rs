@@ -1,5 +1,7 @@
 //! The door: accepts connections and hands requests to the router.
 
+mod stream;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -19,6 +21,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use wire::hosts::Peer;
 use wire::{CallInfo, Router};
+
+use stream::Stream;
 
 /// Open connections; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 10_000;
@@ -105,7 +109,7 @@ pub(crate) async fn serve(
                 Ok(Err(_)) | Err(_) => return, // nothing was asked
             };
             let connection = server
-                .serve_connection(TokioIo::new(stream), service)
+                .serve_connection(TokioIo::new(Stream::new(stream, clock)), service)
                 .into_owned();
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%peer, %error, "connection ended");
@@ -270,12 +274,16 @@ mod tests {
     }
 
     async fn listening() -> (SocketAddr, Tasks, ClockControl) {
+        listening_to(CONNECTIONS_MAX).await
+    }
+
+    async fn listening_to(connections_max: usize) -> (SocketAddr, Tasks, ClockControl) {
         let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_000));
         let tasks = Tasks::new(clock, Ids::seeded(1));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Arc::new(Router::new(Access::new(Mode::Off, Arc::new(Nobody))));
-        let served = serve(listener, router, CONNECTIONS_MAX, tasks.clone());
+        let served = serve(listener, router, connections_max, tasks.clone());
         tasks.spawn("listener", served);
         (address, tasks, control)
     }
@@ -304,6 +312,41 @@ mod tests {
             client.write_all(said.as_bytes()).await.unwrap();
             assert_eq!(until_closed(client, &control).await, "", "{said:?}");
         }
+    }
+
+    /// A client that asks and never reads holds its place for a while only.
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_let_go() {
+        let (address, _tasks, control) = listening_to(1).await;
+        let deaf = TcpStream::connect(address).await.unwrap();
+        let ask = b"GET /nowhere HTTP/1.1\r\nhost: x\r\n\r\n".repeat(1_000);
+        // As much as fits into the sockets: the server is stuck in its answers when no more does, and ends
+        // the connection when the time is over.
+        let fill = async {
+            let mut deaf = deaf;
+            while deaf.write_all(&ask).await.is_ok() {}
+            deaf
+        };
+        let next = async {
+            let mut next = TcpStream::connect(address).await.unwrap();
+            let request = b"GET /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            next.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            next.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        let pass = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+                control.advance(Duration::from_millis(500));
+            }
+        };
+        let (deaf, answer) = tokio::select! {
+            both = async { tokio::join!(fill, next) } => both,
+            () = pass => unreachable!("time passes for ever"),
+        };
+        drop(deaf);
+        assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
 
     #[tokio::test]
