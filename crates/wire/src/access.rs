@@ -2,6 +2,7 @@
 
 mod admit;
 mod denied;
+mod page;
 
 use std::fmt;
 use std::sync::Arc;

@@ -200,7 +200,7 @@ impl Router {
         call: &CallInfo,
     ) -> Result<Admitted, Fault> {
         self.access
-            .admit(parts, service, call.now_unix_ms, call.loopback)
+            .admit_call(parts, service, call.now_unix_ms, call.loopback)
             .map_err(|denied| denied.fault(protocol))
     }
 

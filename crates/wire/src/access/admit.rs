@@ -6,7 +6,7 @@ use aws_lc_rs::hmac::{self, Key};
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 
-use super::{Access, Credential, Denied, Mode, Principal};
+use super::{Access, Credential, Denied, Mode, Principal, page};
 use crate::sigv4::chunked::{Decoder, Kind, Seal};
 use crate::sigv4::{ALGORITHM, Form, Presented, Stamp, canonical, sha256_hex, signature, single};
 
@@ -93,6 +93,29 @@ impl<'a> Hint<'a> {
 }
 
 impl Access {
+    /// Lets a request to an operation in: as [`Access::admit`], and never for a page of another host where nobody
+    /// looks at signatures.
+    pub(crate) fn admit_call(
+        &self,
+        parts: &Parts,
+        service: Option<&str>,
+        now_unix_ms: i64,
+        is_loopback: bool,
+    ) -> Result<Admitted, Denied> {
+        if self.mode_for(is_loopback) != Mode::Strict && page::is_foreign(parts) {
+            return Err(Denied::ForeignPage);
+        }
+        self.admit(parts, service, now_unix_ms, is_loopback)
+    }
+
+    /// Callers that are not on this machine always need a right signature.
+    fn mode_for(&self, is_loopback: bool) -> Mode {
+        match is_loopback {
+            true => self.mode,
+            false => Mode::Strict,
+        }
+    }
+
     /// Lets a request in, or not, as far as its head can tell. `service` is the signing name of the
     /// service it is for, if that is known.
     pub(crate) fn admit(
@@ -102,8 +125,7 @@ impl Access {
         now_unix_ms: i64,
         is_loopback: bool,
     ) -> Result<Admitted, Denied> {
-        let mode = if is_loopback { self.mode } else { Mode::Strict };
-        match mode {
+        match self.mode_for(is_loopback) {
             Mode::Off => Ok(self.anybody(parts)),
             Mode::Parse => {
                 Presented::read(parts)?;

@@ -11,6 +11,8 @@ pub(crate) enum Denied {
     ExpiredToken,
     /// The signature is wrong, or what it stands for contradicts itself.
     Signature(String),
+    /// A web page of another host asks, where signatures are not checked.
+    ForeignPage,
     /// The framing of an `aws-chunked` body is broken.
     Framing,
 }
@@ -64,6 +66,11 @@ impl Denied {
                 403,
                 text,
             ),
+            Denied::ForeignPage => {
+                let text =
+                    "Web pages of other hosts may not call this API unless signatures are checked.";
+                return Fault::client("AccessDeniedException", 403, text);
+            }
             Denied::Framing => {
                 let text = "The aws-chunked body is not well-formed.";
                 return Fault::client("InvalidRequestException", 400, text);

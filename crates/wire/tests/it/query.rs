@@ -66,6 +66,21 @@ fn an_action_may_stand_in_the_query() {
     assert_eq!(answer.text(), result("<Name>f</Name>"));
 }
 
+/// A form or an image on a page needs no permission of the server; the browser tells where the page is from.
+#[test]
+fn a_page_of_another_host_calls_nothing() {
+    let evil = [("origin", "http://evil.example")];
+    let image = [("sec-fetch-site", "cross-site")];
+    for (method, headers) in [(Method::GET, image), (Method::POST, evil)] {
+        let answer = call(method, "/?Action=Echo&Name=f", &headers, "");
+        assert_eq!(answer.status, 403);
+        assert!(answer.text().contains("<Code>AccessDeniedException</Code>"));
+    }
+    let own = [("origin", "http://localhost:3000")];
+    let answer = call(Method::POST, "/?Action=Echo&Name=f", &own, "");
+    assert_eq!(answer.text(), result("<Name>f</Name>"));
+}
+
 #[test]
 fn an_answer_of_nothing_has_only_metadata() {
     let answer = form("Action=Nothing");
