@@ -16,6 +16,8 @@ use wire::access::Secret;
 use crate::admin;
 use crate::config::variable;
 
+/// Where a server listens unless it is told otherwise.
+pub(crate) const ADDRESS: &str = "127.0.0.1:4566";
 /// Longest wait for an answer: the longest function and some more.
 const ANSWER_LIMIT: Duration = Duration::from_secs(930);
 
@@ -78,7 +80,7 @@ impl Client {
             .map(str::to_owned)
             .or_else(|| variable("AWS_ENDPOINT_URL_LAMBDA"))
             .or_else(|| variable("AWS_ENDPOINT_URL"))
-            .unwrap_or_else(|| "http://127.0.0.1:4566".to_owned());
+            .unwrap_or_else(|| format!("http://{ADDRESS}"));
         let region = region
             .map(str::to_owned)
             .or_else(|| variable("AWS_REGION"))

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use model::FunctionRef;
 
-use super::client::Client;
+use super::client::{self, Client};
 use super::demo::tempdir;
 use super::deploy;
 use super::logs::Follower;
@@ -131,8 +131,13 @@ impl<'a> Dev<'a> {
             self.running.endpoint()
         ));
         if let Some(first) = self.served.first() {
+            // Where the other commands look by themselves.
+            let to = match self.config.listen.to_string() == client::ADDRESS {
+                true => String::new(),
+                false => format!(" --endpoint-url {}", self.running.endpoint()),
+            };
             show::line(&format!(
-                "call it: kiln invoke {} '{{}}'",
+                "call it: kiln invoke {} '{{}}'{to}",
                 first.member.name
             ));
         }

@@ -17,7 +17,8 @@ pub(crate) async fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCo
         .iter()
         .all(|i| i.state != LimitState::Missing || !i.is_essential());
     let catalog = wiring::catalog(config, &config.data);
-    let runtimes = catalog.list(&tasks).await;
+    let mut runtimes = catalog.list(&tasks).await;
+    runtimes.sort_by_key(|found| family(&found.runtime));
     if as_json {
         let items: Vec<_> = isolation
             .items
@@ -49,6 +50,14 @@ pub(crate) async fn run(config: &Config, as_json: bool) -> anyhow::Result<ExitCo
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Families in the order in which people look for them; within one, the older version goes first already.
+const FAMILIES: [&str; 5] = ["python", "nodejs", "ruby", "java", "provided"];
+
+fn family(runtime: &str) -> usize {
+    let at = FAMILIES.iter().position(|name| runtime.starts_with(name));
+    at.unwrap_or(FAMILIES.len())
 }
 
 /// What a backend isolates and limits, one line each.

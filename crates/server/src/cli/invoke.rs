@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::ClientArgs;
 use super::client::Client;
 use super::functions::escape;
-use super::show::{self, Tone, paint};
+use super::show::{self, Tone};
 
 #[derive(Args)]
 pub(crate) struct InvokeArgs {
@@ -26,6 +26,9 @@ pub(crate) struct InvokeArgs {
     /// Version or alias
     #[arg(long)]
     qualifier: Option<String>,
+    /// Do not wait for the answer; print the request id, which `kiln trace` follows
+    #[arg(long)]
+    event: bool,
     #[command(flatten)]
     to: ClientArgs,
 }
@@ -46,10 +49,7 @@ pub(crate) async fn call(
     qualifier: Option<&str>,
     payload: Bytes,
 ) -> anyhow::Result<Invoked> {
-    let mut path = format!("/2015-03-31/functions/{}/invocations", escape(name));
-    if let Some(qualifier) = qualifier {
-        path.push_str(&format!("?Qualifier={}", escape(qualifier)));
-    }
+    let path = path(name, qualifier);
     let started = client.clock().monotonic();
     let headers = [("x-amz-log-type", "Tail")];
     let answer = client
@@ -73,6 +73,25 @@ pub(crate) async fn call(
     })
 }
 
+fn path(name: &str, qualifier: Option<&str>) -> String {
+    let mut path = format!("/2015-03-31/functions/{}/invocations", escape(name));
+    if let Some(qualifier) = qualifier {
+        path.push_str(&format!("?Qualifier={}", escape(qualifier)));
+    }
+    path
+}
+
+/// Hands over an asynchronous event; gives its request id.
+async fn send(client: &Client, args: &InvokeArgs, payload: Bytes) -> anyhow::Result<String> {
+    let path = path(&args.name, args.qualifier.as_deref());
+    let headers = [("x-amz-invocation-type", "Event")];
+    let sent = client.call(Method::POST, &path, "lambda", &headers, payload);
+    let answer = sent.await?.ok()?;
+    let id = answer.header("x-amzn-requestid");
+    id.map(str::to_owned)
+        .context("the answer has no request id")
+}
+
 /// `kiln invoke NAME`
 pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<ExitCode> {
     let payload: Bytes = match (&args.payload, &args.file) {
@@ -88,6 +107,14 @@ pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<ExitCode> {
         (None, None) => Bytes::new(),
     };
     let client = args.to.client()?;
+    if args.event {
+        let id = send(&client, &args, payload).await?;
+        match args.to.json {
+            true => show::json(&json!({ "requestId": id })),
+            false => show::line(&id),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let invoked = call(&client, &args.name, args.qualifier.as_deref(), payload).await?;
     let failed = invoked.error.is_some();
     if args.to.json {
@@ -104,15 +131,15 @@ pub(crate) async fn run(args: InvokeArgs) -> anyhow::Result<ExitCode> {
         invoked
             .log
             .lines()
-            .for_each(|l| show::note(&paint(Tone::Faint, l)));
+            .for_each(|l| show::aside(Tone::Faint, l));
         if let Some(error) = &invoked.error {
-            show::note(&paint(Tone::Bad, &format!("function error: {error}")));
+            show::aside(Tone::Bad, &format!("function error: {error}"));
         }
         show::line(&String::from_utf8_lossy(&invoked.payload));
-        show::note(&paint(
+        show::aside(
             Tone::Faint,
             &format!("version {}, {:.2} ms", invoked.version, invoked.took_ms),
-        ));
+        );
     }
     Ok(if failed {
         ExitCode::FAILURE

@@ -45,11 +45,13 @@ enum Command {
     Demo {
         #[command(flatten)]
         serve: ServeArgs,
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
     },
     /// Zip a folder with a kiln.toml or a SAM template and create or update its functions
     Deploy {
+        /// Folder with a kiln.toml or a template, or the template itself
         dir: PathBuf,
         /// Name of the function, instead of the one in kiln.toml
         #[arg(long)]
@@ -62,6 +64,7 @@ enum Command {
     },
     /// Serve the functions of a folder, and swap their code when a file is saved
     Dev {
+        /// Folder with a kiln.toml or a template, or the template itself
         dir: PathBuf,
         #[command(flatten)]
         serve: ServeArgs,
@@ -82,6 +85,7 @@ enum Command {
     Doctor {
         #[command(flatten)]
         serve: ServeArgs,
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
     },
@@ -89,6 +93,7 @@ enum Command {
     Config {
         #[command(flatten)]
         serve: ServeArgs,
+        /// Print JSON instead of text
         #[arg(long)]
         json: bool,
     },
@@ -99,12 +104,14 @@ enum Command {
     },
     /// Show what became of an asynchronous event, and of what followed from it
     Trace {
+        /// Request id of the event, as its invocation answered it
         request_id: String,
         #[command(flatten)]
         to: ClientArgs,
     },
     /// Run an asynchronous event once more
     Replay {
+        /// Request id of the event, as its invocation answered it
         request_id: String,
         /// Version or alias, instead of the one that it was for
         #[arg(long)]
@@ -116,7 +123,10 @@ enum Command {
         to: ClientArgs,
     },
     /// Print shell completions
-    Completions { shell: clap_complete::Shell },
+    Completions {
+        /// Shell to print them for
+        shell: clap_complete::Shell,
+    },
     /// Print the operations that the server knows, for tools
     #[command(hide = true)]
     InternalApi,
@@ -167,6 +177,7 @@ pub(crate) struct ClientArgs {
     /// URL of the API [default: $AWS_ENDPOINT_URL_LAMBDA, $AWS_ENDPOINT_URL or http://127.0.0.1:4566]
     #[arg(long)]
     endpoint_url: Option<String>,
+    /// Region of the functions [default: $AWS_REGION, $AWS_DEFAULT_REGION or us-east-1]
     #[arg(long)]
     region: Option<String>,
     /// Print JSON instead of text
@@ -273,7 +284,6 @@ fn client_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn start_log(config: &Config) -> anyhow::Result<()> {
-    use std::io::IsTerminal;
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -281,7 +291,7 @@ fn start_log(config: &Config) -> anyhow::Result<()> {
     if config.log_json {
         log.json().init();
     } else {
-        log.with_ansi(std::io::stderr().is_terminal()).init();
+        log.with_ansi(show::is_coloured(&std::io::stderr())).init();
     }
     Ok(())
 }

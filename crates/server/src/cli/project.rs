@@ -27,6 +27,9 @@ pub(crate) struct Project {
 
 /// Reads `dir`, which holds a `kiln.toml` or a template, or is the path of a template.
 pub(crate) fn read(dir: &Path) -> anyhow::Result<Project> {
+    if !dir.exists() {
+        bail!("{} does not exist", dir.display());
+    }
     let found = match dir.is_file() {
         true => Some(dir.to_owned()),
         false => template::FILES
@@ -43,9 +46,7 @@ pub(crate) fn read(dir: &Path) -> anyhow::Result<Project> {
 
 fn from_manifest(dir: &Path) -> anyhow::Result<Project> {
     let manifest = package::manifest(dir)?;
-    let dir = dir
-        .canonicalize()
-        .with_context(|| format!("{} does not exist", dir.display()))?;
+    let dir = dir.canonicalize()?;
     let name = match &manifest.name {
         Some(name) => name.clone(),
         None => {

@@ -5,7 +5,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::config::Layers;
+use crate::config::{Layers, variable};
 
 #[derive(Clone, Copy)]
 pub(crate) enum Tone {
@@ -16,9 +16,18 @@ pub(crate) enum Tone {
     Strong,
 }
 
-/// Colours `text` if standard output is a terminal.
+/// Whether colours are wanted there: it is a terminal, and `NO_COLOR` is not set.  [no-color.org]
+pub(crate) fn is_coloured(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && variable("NO_COLOR").is_none()
+}
+
+/// Colours `text` for standard output, if that has colours.
 pub(crate) fn paint(tone: Tone, text: &str) -> String {
-    if !std::io::stdout().is_terminal() {
+    painted(&std::io::stdout(), tone, text)
+}
+
+fn painted(stream: &impl IsTerminal, tone: Tone, text: &str) -> String {
+    if !is_coloured(stream) {
         return text.to_owned();
     }
     let code = match tone {
@@ -59,14 +68,14 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// A note in colour.
+pub(crate) fn aside(tone: Tone, text: &str) {
+    note(&painted(&std::io::stderr(), tone, text));
+}
+
 pub(crate) fn error(error: &anyhow::Error) {
-    let red = std::io::stderr().is_terminal();
-    let (on, off) = if red {
-        ("\x1b[31m", "\x1b[0m")
-    } else {
-        ("", "")
-    };
-    note(&format!("{on}error:{off} {error}"));
+    let head = painted(&std::io::stderr(), Tone::Bad, "error:");
+    note(&format!("{head} {error}"));
     for cause in error.chain().skip(1) {
         note(&format!("  because: {cause}"));
     }
