@@ -1,45 +1,31 @@
 //! The door: accepts connections and hands requests to the router.
 
+mod body;
 mod stream;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use tasks::{Clock, Mono, Tasks};
+use tasks::{Clock, Tasks};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use wire::hosts::Peer;
 use wire::{CallInfo, Router};
 
+use body::{Patient, Rooms};
 use stream::Stream;
 
 /// Open connections; more wait in the kernel's queue.
 pub(crate) const CONNECTIONS_MAX: usize = 10_000;
 /// A request head must be complete within it.
 const HEAD_LIMIT: Duration = Duration::from_secs(20);
-/// Longest pause within a request body.
-const BODY_PAUSE_LIMIT: Duration = Duration::from_secs(20);
-/// Longest time for a whole request body, however steadily it drips.
-const BODY_TIME_MAX: Duration = Duration::from_secs(600);
-/// Memory that large request bodies may take together, in KiB; more of them wait for their turn.
-const BODIES_KIB_MAX: usize = 512 << 10;
-/// Bodies up to this size are not counted.
-const BODY_SMALL: u64 = 64 << 10;
-/// What a body of unknown length counts for.
-const BODY_UNKNOWN: u64 = 6 << 20;
-/// Longest wait of a large body for its turn: calls that run hold the memory of their events.
-const ROOM_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Request line and headers.  [Lambda quotas: 1 MB]
 const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Pause after the kernel refused a connection (no descriptors left).
@@ -55,7 +41,7 @@ pub(crate) async fn serve(
     let mut stop = tasks.stop();
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(connections_max));
-    let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX));
+    let bodies = Rooms::new(router.body_bytes_max());
     let one = Arc::new(server().http1_only());
     let two = Arc::new(server().http2_only());
     loop {
@@ -82,7 +68,7 @@ pub(crate) async fn serve(
             };
             let (router, clock, bodies) = (router.clone(), clock.clone(), bodies.clone());
             async move {
-                let room = room(bodies, weight(request.body()), &clock).await;
+                let room = bodies.room(request.body(), &clock).await;
                 let has_room = room.is_some();
                 let (mut parts, body) = request.into_parts();
                 if router.host(&parts).is_some() {
@@ -175,89 +161,10 @@ async fn speaks_http2(stream: &TcpStream, clock: &Clock) -> std::io::Result<bool
     }
 }
 
-/// Room for a body of this weight, held until its request is answered; `None` if none became free in
-/// time.
-async fn room(bodies: Arc<Semaphore>, kib: u32, clock: &Clock) -> Option<Place> {
-    let turn = clock.timeout(ROOM_WAIT_MAX, bodies.acquire_many_owned(kib));
-    turn.await.ok()?.ok()
-}
-
-/// What a body counts for in [`BODIES_KIB_MAX`].
-fn weight(body: &Incoming) -> u32 {
-    let hint = body.size_hint();
-    match hint.upper().unwrap_or(BODY_UNKNOWN) {
-        small if small <= BODY_SMALL => 0,
-        large => u32::try_from((large >> 10).min(BODIES_KIB_MAX as u64)).unwrap_or(u32::MAX),
-    }
-}
-
-/// A request body whose sender may neither pause for long nor drip for ever.
-struct Patient {
-    body: Incoming,
-    clock: Clock,
-    /// There is no memory for it: it ends at once.
-    is_refused: bool,
-    started: Mono,
-    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-}
-
-impl Patient {
-    fn new(body: Incoming, clock: Clock, has_room: bool) -> Patient {
-        Patient {
-            body,
-            is_refused: !has_room,
-            started: clock.monotonic(),
-            clock,
-            pause: None,
-        }
-    }
-}
-
-impl Body for Patient {
-    type Data = Bytes;
-    type Error = Box<dyn std::error::Error + Send + Sync>;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.is_refused {
-            return Poll::Ready(Some(Err("too many large requests are under way".into())));
-        }
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            if self.pause.take().is_some()
-                && self.clock.monotonic().since(self.started) > BODY_TIME_MAX
-            {
-                return Poll::Ready(Some(Err("the request body took too long".into())));
-            }
-            return Poll::Ready(frame.map(|f| f.map_err(Into::into)));
-        }
-        let clock = self.clock.clone();
-        let pause = self
-            .pause
-            .get_or_insert_with(|| Box::pin(async move { clock.sleep(BODY_PAUSE_LIMIT).await }));
-        match pause.as_mut().poll(cx) {
-            Poll::Ready(()) => {
-                Poll::Ready(Some(Err("the request body paused for too long".into())))
-            }
-            Poll::Pending => Poll::Pending,
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods)] // the network takes real time, whatever the clock says
 mod tests {
-    use std::sync::Arc;
-
+    use bytes::Bytes;
     use tasks::{ClockControl, Ids, Time};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use wire::access::{Credential, Credentials};
@@ -386,22 +293,5 @@ mod tests {
             () = drive => return,
         };
         assert!(answer.status().is_client_error(), "{answer:?}");
-    }
-
-    #[tokio::test]
-    async fn a_body_waits_for_room_only_so_long() {
-        let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_000));
-        let bodies = Arc::new(Semaphore::new(10));
-        let held = room(bodies.clone(), 8, &clock).await;
-        assert!(held.is_some());
-        let waiting = room(bodies.clone(), 3, &clock);
-        let late = async {
-            tokio::task::yield_now().await;
-            control.advance(ROOM_WAIT_MAX);
-        };
-        let (waited, ()) = tokio::join!(waiting, late);
-        assert!(waited.is_none());
-        drop(held);
-        assert!(room(bodies, 10, &clock).await.is_some());
     }
 }

@@ -72,6 +72,14 @@ impl Router {
         hosts.has(host_of(request)?).then_some(hosts)
     }
 
+    /// Longest body that any operation takes, in bytes.
+    pub fn body_bytes_max(&self) -> u64 {
+        let operations = self.services.iter().flat_map(|s| &s.operations);
+        let hosts = self.hosts.iter().map(|hosts| hosts.body_bytes_max());
+        let all = operations.map(|o| o.body_bytes_max).chain(hosts);
+        all.max().unwrap_or_default()
+    }
+
     /// All services and operations, for `kiln internal-api`.
     pub fn describe(&self) -> Value {
         let services: Vec<Value> = self.services.iter().map(|s| s.describe()).collect();
