@@ -20,6 +20,9 @@ def handler(event, context):
     return {"well": True}
 """
 
+#: Events of one function that may wait.
+EVENTS_MAX = 40
+
 #: Tells in its log what it gets.
 HEARS = """
 import json
@@ -31,7 +34,8 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def moved(tmp_path_factory):
-    server = Kiln(tmp_path_factory.mktemp("async") / "data", env={"KILN_MOVABLE_CLOCK": "true"})
+    env = {"KILN_MOVABLE_CLOCK": "true", "KILN_FUNCTION_EVENTS_MAX": str(EVENTS_MAX)}
+    server = Kiln(tmp_path_factory.mktemp("async") / "data", env=env)
     yield server.start()
     assert server.stop() == 0, server.log()
 
@@ -581,3 +585,31 @@ def test_the_first_retry_comes_after_a_minute_of_real_time(kiln):
     begun = time.monotonic()
     assert eventually(lambda: len(attempts(kiln, fails)) == 2, seconds=75)
     assert 55 < time.monotonic() - begun < 70
+
+
+def test_more_events_than_may_wait_are_refused(moved):
+    """[ASY-27] What waits for its retry waits in the queue."""
+    fails = moved.deploy(unique("full"), {"index.py": FAILS})
+    for _ in range(EVENTS_MAX):
+        send(fails, {"fail": True})
+    with pytest.raises(moved.lambda_.exceptions.TooManyRequestsException) as refused:
+        send(fails, {"fail": True})
+    answer = refused.value.response
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 429
+    assert answer["Reason"] == "FunctionInvocationRateLimitExceeded"
+    assert answer["Error"]["Message"] == "Rate Exceeded."
+    other = moved.deploy(unique("other"), {"index.py": FAILS})
+    send(other, {})
+    # Switched off, it gives its events up as soon as they come again: there is room then.
+    moved.lambda_.put_function_concurrency(
+        FunctionName=fails.name, ReservedConcurrentExecutions=0
+    )
+    run(moved, "clock", "step", 61)
+
+    def is_taken():
+        try:
+            return send(fails, {})
+        except moved.lambda_.exceptions.TooManyRequestsException:
+            return None
+
+    assert eventually(is_taken)

@@ -47,14 +47,18 @@ impl Invoke {
 #[async_trait]
 impl Handler for Attempts {
     async fn handle(&self, message: &Leased) -> Result<Next, StoreError> {
-        let stored = match Stored::decode(&message.body) {
-            Ok(stored) => stored,
+        let read = Stored::decode(&message.body).and_then(|stored| {
+            let request = stored.request()?;
+            Ok((stored, request))
+        });
+        let (stored, request) = match read {
+            Ok(read) => read,
+            // Another version may read it.
             Err(error) => {
-                tracing::error!(message = %message.id.0, %error, "event dropped");
-                return Ok(Next::Done);
+                let why = error.to_string();
+                return Ok(Next::Aside { why });
             }
         };
-        let request = stored.request()?;
         let function = request.function.clone();
         let end = self.attempt(&stored, request).await;
         let now = self.events.now();

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use model::{FunctionRef, RequestId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Lane, Lanes, Store, StoreError};
+use store::{Aside, Lane, Lanes, Room, Store, StoreError, Tally};
 use tasks::{Ids, Tasks, Time};
 
+use crate::admission::Throttle;
 use crate::lineage;
 use crate::{EventCounters, Journal, Request, Subject};
 
@@ -47,8 +48,52 @@ pub(crate) struct Stored {
 /// the lane without a name.
 const LANES: &str = "lambda-events";
 
+/// Events that wait or run at once, as far as nothing else is configured.
+const EVENTS_MAX: u64 = 4_000_000;
+/// Of those, the events of one function.
+const FUNCTION_EVENTS_MAX: u64 = 2_000_000;
+
+/// [Lambda API: TooManyRequestsException, Reason]
+const CALLER_RATE: &str = "CallerRateLimitExceeded";
+
+/// How many events may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct EventLimits {
+    pub function_max: u64,
+    pub all_max: u64,
+}
+
+impl Default for EventLimits {
+    fn default() -> EventLimits {
+        EventLimits {
+            function_max: FUNCTION_EVENTS_MAX,
+            all_max: EVENTS_MAX,
+        }
+    }
+}
+
+/// Why an event was not taken over. Nothing was written, unless the store says otherwise.
+#[derive(Debug, thiserror::Error)]
+pub enum NotAccepted {
+    /// Too many wait.  [Lambda API: TooManyRequestsException, Reason]
+    #[error("too many events wait: {reason}")]
+    Throttled { reason: &'static str },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 fn damaged(what: &str) -> StoreError {
     StoreError::Damaged(format!("asynchronous event: {what}").into())
+}
+
+/// What the function does too often, or all callers together.
+fn not_put(error: StoreError) -> NotAccepted {
+    let reason = match error {
+        StoreError::Full { what: "lane", .. } => Throttle::Rate.reason(),
+        StoreError::Full { .. } => CALLER_RATE,
+        other => return NotAccepted::Store(other),
+    };
+    NotAccepted::Throttled { reason }
 }
 
 impl EventQueue {
@@ -59,13 +104,36 @@ impl EventQueue {
             counters: EventCounters::default(),
             journal: Journal::new(store, tasks),
         }
+        .with_limits(EventLimits::default())
+    }
+
+    #[must_use]
+    pub fn with_limits(self, limits: EventLimits) -> EventQueue {
+        let room = Room {
+            lane_max: limits.function_max,
+            all_max: limits.all_max,
+        };
+        EventQueue {
+            lanes: self.lanes.with_room(room),
+            ..self
+        }
+    }
+
+    /// Events that wait or run, and how many functions have some.
+    pub fn tally(&self) -> Tally {
+        self.lanes.tally()
+    }
+
+    /// Events that this version cannot read; they stay where they are.
+    pub fn unreadable(&self) -> Vec<Aside> {
+        self.lanes.aside()
     }
 
     /// Takes an event over; it survives every crash from here on and will run at least once.
     ///
     /// # Errors
-    /// Fails if it cannot be stored, or if its payload is no JSON.
-    pub async fn accept(&self, request: &Request) -> Result<(), StoreError> {
+    /// Fails if too many wait, if it cannot be stored, or if its payload is no JSON.
+    pub async fn accept(&self, request: &Request) -> Result<(), NotAccepted> {
         self.accept_once(request, None, None).await
     }
 
@@ -73,7 +141,7 @@ impl EventQueue {
     ///
     /// # Errors
     /// As [`EventQueue::accept`].
-    pub async fn accept_from(&self, request: &Request, from: &str) -> Result<(), StoreError> {
+    pub async fn accept_from(&self, request: &Request, from: &str) -> Result<(), NotAccepted> {
         self.accept_once(request, None, Some(from)).await
     }
 
@@ -83,12 +151,13 @@ impl EventQueue {
         request: &Request,
         dedup: Option<&str>,
         from: Option<&str>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), NotAccepted> {
         let now = self.now();
         let stored = Stored::new(request, now, self.tasks.ids())?;
         let function = request.function.unqualified_arn();
         let lane = Lane::Free(["/", &function].concat());
-        self.lanes.put(&lane, stored.encode()?, now, dedup).await?;
+        let put = self.lanes.put(&lane, stored.encode()?, now, dedup).await;
+        put.map_err(not_put)?;
         self.counters
             .count(&function, |counts| counts.received += 1);
         let to = request.function.to_string();

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use store::{Log, LogId, Pos, Retention, Store};
+use store::{Log, LogId, Pos, Retention, Seq, Store, StoreError};
 use tasks::{Progress, Tasks, Time, WorkError, Worker};
 use tokio::sync::Notify;
 
@@ -254,6 +254,8 @@ impl Journal {
             journal: self.clone(),
             is_read: false,
             writes: 0,
+            batch: Vec::new(),
+            tail: None,
         }
     }
 }
@@ -262,11 +264,16 @@ struct Writer {
     journal: Journal,
     is_read: bool,
     writes: u32,
+    /// Notes of a write that failed, or that is being done.
+    batch: Vec<Bytes>,
+    /// The last entry that is known to be written.
+    tail: Option<Seq>,
 }
 
 impl Writer {
-    async fn read(&self) -> Result<(), store::StoreError> {
+    async fn read(&mut self) -> Result<(), StoreError> {
         let inner = &self.journal.0;
+        let mut tail = None;
         let mut earlier = Kept::default();
         let mut from = Pos::Oldest;
         loop {
@@ -274,7 +281,8 @@ impl Writer {
             if records.is_empty() {
                 break;
             }
-            for (_, _, bytes) in records {
+            for (seq, _, bytes) in records {
+                tail = Some(seq);
                 // One of another form is of no use here.
                 if let Ok(note) = serde_json::from_slice(&bytes) {
                     earlier.push(Arc::new(note));
@@ -287,6 +295,24 @@ impl Writer {
             earlier.push(note);
         }
         *kept = earlier;
+        drop(kept);
+        self.tail = tail;
+        Ok(())
+    }
+
+    /// Writes the batch once, also if a write that failed was done all the same.
+    async fn write(&mut self) -> Result<(), StoreError> {
+        let (log, id) = (&self.journal.0.log, log_id());
+        let written = log.append(&id, 0, self.batch.clone(), self.tail);
+        self.tail = match (written.await, self.tail) {
+            (Ok(seq), _) => Some(seq),
+            // Nobody else writes there.
+            (Err(StoreError::Conflict(_)), Some(Seq(tail))) => {
+                Some(Seq(tail + self.batch.len() as u64))
+            }
+            (Err(error), _) => return Err(error),
+        };
+        self.batch.clear();
         Ok(())
     }
 }
@@ -298,7 +324,7 @@ impl Worker for Writer {
     }
 
     async fn wait(&mut self) {
-        if !self.is_read {
+        if !self.is_read || !self.batch.is_empty() {
             return;
         }
         let inner = &self.journal.0;
@@ -317,14 +343,22 @@ impl Worker for Writer {
             self.is_read = true;
         }
         let inner = &self.journal.0;
-        let batch = lock(&inner.unwritten).take();
-        if batch.is_empty() {
+        if self.batch.is_empty() {
+            self.batch = lock(&inner.unwritten).take();
+        }
+        if self.batch.is_empty() {
             return Ok(Progress::More);
         }
-        if batch.len() == BATCH_MAX {
+        if self.batch.len() == BATCH_MAX {
             inner.news.notify_one();
         }
-        inner.log.append(&log_id(), 0, batch, None).await?;
+        // What fails is kept and tried again; what comes meanwhile waits, as far as there is room.
+        self.write().await?;
+        let inner = &self.journal.0;
+        let lost = inner.lost.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            tracing::warn!(lost, "notes of the journal found no room to wait");
+        }
         self.writes += 1;
         if self.writes.is_multiple_of(TRIM_EVERY) {
             let keep = Retention {
@@ -357,5 +391,48 @@ mod tests {
         let taken = (0..=UNWRITTEN_MAX).take_while(|_| unwritten.push(small.clone()));
         assert_eq!(taken.count(), UNWRITTEN_MAX);
         assert_eq!(unwritten.take().len(), BATCH_MAX);
+    }
+
+    #[tokio::test]
+    async fn notes_of_a_write_that_failed_are_written_once() {
+        let (store, disk, _) = store::simulated::open(3);
+        let journal = Journal::new(&store, disk.tasks());
+        let mut writer = Writer {
+            journal: journal.clone(),
+            is_read: false,
+            writes: 0,
+            batch: Vec::new(),
+            tail: None,
+        };
+        journal.0.is_written.store(true, Ordering::Relaxed);
+        let mut failures = 0;
+        for n in 0..24_u64 {
+            let id = format!("event {n}");
+            let subject = Subject {
+                trace: None,
+                id: &id,
+                to: "f",
+                from: None,
+            };
+            journal.ended(&subject, "Success");
+            // One step after the other: writes, syncs, and what of them was done when they failed.
+            disk.fail_at(disk.operations() + n);
+            while let Err(error) = writer.work().await {
+                failures += 1;
+                assert!(failures < 100, "{error}");
+            }
+        }
+        assert!(failures > 0);
+        let (entries, _) = store
+            .log
+            .read(&log_id(), 0, Pos::Oldest, 100)
+            .await
+            .unwrap();
+        let seen: Vec<String> = entries
+            .iter()
+            .map(|(_, _, bytes)| serde_json::from_slice::<Note>(bytes).unwrap().id)
+            .collect();
+        let expected: Vec<String> = (0..24).map(|n| format!("event {n}")).collect();
+        assert_eq!(seen, expected);
     }
 }

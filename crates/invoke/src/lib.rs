@@ -45,7 +45,7 @@ mod unattended;
 
 pub use counters::{EventCounters, EventCounts};
 pub use credentials::{Issued, SessionKeys};
-pub use event::EventQueue;
+pub use event::{EventLimits, EventQueue, NotAccepted};
 pub use handle::{Invoke, InvokeConfig, Outcome, Parts, Refused, Request};
 pub use journal::{Journal, Node, Past, Step, Subject, Tree};
 pub use launch::{Catalog, Found, Launch, MissingRuntime, Waiting};

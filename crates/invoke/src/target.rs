@@ -8,7 +8,7 @@ use model::ports::{Parcel, Target, Undelivered};
 use model::{FunctionRef, RequestId};
 use serde::de::IgnoredAny;
 
-use crate::{EventQueue, Request};
+use crate::{EventQueue, NotAccepted, Request};
 
 /// Longest event of an asynchronous invocation, in bytes.  [Lambda quotas]
 const EVENT_BYTES_MAX: usize = 1 << 20;
@@ -49,9 +49,15 @@ impl Target for EventTarget {
             .events
             .accept_once(&request, Some(&once), Some(&parcel.id))
             .await;
-        accepted.map_err(|error| Undelivered::Later {
-            code: "ServiceException".to_owned(),
-            message: error.to_string(),
+        accepted.map_err(|error| {
+            let code = match error {
+                NotAccepted::Throttled { .. } => "TooManyRequestsException",
+                NotAccepted::Store(_) => "ServiceException",
+            };
+            Undelivered::Later {
+                code: code.to_owned(),
+                message: error.to_string(),
+            }
         })
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use functions::Functions;
 use http::Method;
-use invoke::{Request, Tree};
+use invoke::{NotAccepted, Request, Tree};
 use model::FunctionRef;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ pub(crate) struct Admin {
     pub(crate) clock: Option<ClockMover>,
     pub(crate) functions: Functions,
     pub(crate) events: invoke::EventQueue,
+    pub(crate) outbox: targets::DurableOutbox,
     pub(crate) deliveries: targets::Counters,
 }
 
@@ -145,7 +146,18 @@ async fn counters(admin: Arc<Admin>, cx: Context, _: Nothing) -> Result<Value, F
     });
     let functions: serde_json::Map<String, Value> = functions.collect();
     let deliveries: serde_json::Map<String, Value> = deliveries.collect();
-    Ok(json!({ "Functions": functions, "Deliveries": deliveries }))
+    let unreadable = [admin.events.unreadable(), admin.outbox.unreadable()];
+    let unreadable = unreadable
+        .into_iter()
+        .flatten()
+        .map(|aside| json!({ "Lane": aside.lane, "Message": aside.message, "Why": aside.why }));
+    let unreadable: Vec<Value> = unreadable.collect();
+    Ok(json!({
+        "Functions": functions,
+        "Deliveries": deliveries,
+        "EventsWaiting": admin.events.tally().waiting,
+        "Unreadable": unreadable,
+    }))
 }
 
 #[derive(Deserialize)]
@@ -222,7 +234,13 @@ async fn replay(admin: Arc<Admin>, cx: Context, input: ReplayEvent) -> Result<Re
         true => admin.events.accept(&request).await,
         false => admin.events.accept_from(&request, &input.id).await,
     };
-    accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
+    accepted.map_err(|e| match e {
+        NotAccepted::Throttled { reason } => {
+            Fault::client("TooManyRequestsException", 429, "Rate Exceeded.")
+                .with_member("Reason", reason)
+        }
+        NotAccepted::Store(error) => Fault::internal(format!("event: {error}")),
+    })?;
     Ok(Replayed { request_id })
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use egress::Networks;
-use invoke::StreamLimits;
+use invoke::{EventLimits, StreamLimits};
 use model::{Account, Region};
 use sandbox::Network;
 
@@ -145,6 +145,18 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "KILN_CALLS_PER_UNIT",
         "10",
         "calls of a function in a second for each that may run at once; 0 counts none",
+    ),
+    setting(
+        "function_events_max",
+        "KILN_FUNCTION_EVENTS_MAX",
+        "2000000",
+        "asynchronous events of one function that may wait",
+    ),
+    setting(
+        "events_max",
+        "KILN_EVENTS_MAX",
+        "4000000",
+        "asynchronous events of all functions that may wait",
     ),
     setting(
         "environments_max",
@@ -304,6 +316,7 @@ pub(crate) struct Config {
     pub(crate) scaling_per_10s: u32,
     pub(crate) calls_per_unit: u32,
     pub(crate) control_rates: bool,
+    pub(crate) events: EventLimits,
     pub(crate) environments_max: usize,
     pub(crate) stream: StreamLimits,
     pub(crate) idle_keep: Duration,
@@ -472,6 +485,10 @@ impl Layers {
             scaling_per_10s: self.parse("scaling_per_10s", str::parse)?,
             calls_per_unit: self.parse("calls_per_unit", str::parse)?,
             control_rates: self.parse("control_rates", str::parse)?,
+            events: EventLimits {
+                function_max: self.parse("function_events_max", str::parse)?,
+                all_max: self.parse("events_max", str::parse)?,
+            },
             environments_max: self.parse("environments_max", str::parse)?,
             stream: StreamLimits {
                 bytes_max: self.parse("stream_bytes_max", str::parse)?,

@@ -99,7 +99,7 @@ pub(crate) async fn build(
 
     // Senders get `outbox`; the deliverer is started when every receiver is there.
     let outbox = DurableOutbox::open(&store, tasks);
-    let events = EventQueue::new(&store, tasks);
+    let events = EventQueue::new(&store, tasks).with_limits(config.events);
     tasks.add(events.journal().worker());
     tasks.add(invoke.drain(&events, Arc::new(outbox.clone())));
 
@@ -157,6 +157,7 @@ pub(crate) async fn build(
         clock: mover,
         functions: functions.clone(),
         events: events.clone(),
+        outbox: outbox.clone(),
         deliveries: deliverer.counters(),
     };
     tasks.add(deliverer.worker());

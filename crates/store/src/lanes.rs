@@ -35,6 +35,10 @@ const RENEW: Duration = Duration::from_secs(10);
 const RENEWED: Duration = Duration::from_secs(30);
 /// How often lanes that did not fit into memory are looked for.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long a message rests that its handler cannot read.
+const ASIDE: Duration = Duration::from_secs(600);
+/// Of those, how many are shown.
+const ASIDE_SHOWN_MAX: usize = 1_000;
 
 /// How much is handled at once.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +47,22 @@ pub struct LanesConfig {
     pub handled_max: usize,
     /// Bytes of their bodies, above which no more are taken.
     pub bytes_max: usize,
+}
+
+/// How many messages may wait. Those of an earlier process are counted while the first ones are handled; a
+/// count may be off by what came and went meanwhile, until the lane is empty once.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    pub lane_max: u64,
+    pub all_max: u64,
+}
+
+/// A message that its handler cannot read: it stays in its lane, and the others pass it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    pub lane: String,
+    pub message: String,
+    pub why: String,
 }
 
 /// Where a message waits.
@@ -73,10 +93,14 @@ pub enum Next {
     Done,
     /// It comes again then, its attempt counted.
     At(Time),
-    /// Another message takes its place, with no attempts.
+    /// It comes again then with another body.
     Changed {
         body: Bytes,
         at: Time,
+    },
+    /// It cannot be read, by this version at least: it is kept, shown, and tried again much later.
+    Aside {
+        why: String,
     },
 }
 
@@ -87,6 +111,8 @@ pub struct Tally {
     pub lanes: usize,
     /// Messages that are handled just now.
     pub handled: usize,
+    /// Messages that wait or are handled, see [`Room`].
+    pub waiting: u64,
 }
 
 /// Queues whose names begin alike. Clones are the same lanes.
@@ -113,10 +139,17 @@ impl Lanes {
         }))
     }
 
+    /// The same with as much room as that; without it there is no limit but the disk.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> Lanes {
+        self.0.state().set_room(room);
+        self
+    }
+
     /// Puts a message into a lane; see [`Queue::put`].
     ///
     /// # Errors
-    /// Those of the store; a lane's name is at most 479 bytes.
+    /// Those of the store; [`StoreError::Full`] before anything is written; a lane's name is at most 479 bytes.
     pub async fn put(
         &self,
         lane: &Lane,
@@ -135,10 +168,22 @@ impl Lanes {
                 max: NAME_BYTES_MAX,
             });
         }
+        self.0.state().reserve(&lane)?;
+        let reserved = Reserved {
+            inner: &self.0,
+            lane: &lane,
+            is_used: false,
+        };
         let id = self.0.id(&lane);
         let id = self.0.queue.put(&id, body, not_before, dedup).await?;
         self.0.look_at(&lane, not_before);
+        reserved.used();
         Ok(id)
+    }
+
+    /// Messages that cannot be read, as far as this process met them; some of them if there are many.
+    pub fn aside(&self) -> Vec<Aside> {
+        self.0.state().aside()
     }
 
     /// The worker that empties the lanes. There is at most one.
@@ -153,6 +198,25 @@ impl Lanes {
 
     pub fn tally(&self) -> Tally {
         self.0.state().tally()
+    }
+}
+
+/// Room for a message that is being put; given back if that fails or is dropped.
+struct Reserved<'a> {
+    inner: &'a Inner,
+    lane: &'a str,
+    is_used: bool,
+}
+
+impl Reserved<'_> {
+    fn used(mut self) {
+        self.is_used = true;
+    }
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.inner.state().put(self.lane, self.is_used);
     }
 }
 
@@ -199,6 +263,17 @@ impl Inner {
     }
 
     /// Takes from one lane, and says whether it may hold more that is due, or when.
+    /// Counts what lay in the lanes when this process began.
+    async fn count(&self) -> Result<(), StoreError> {
+        let lanes = self.state().names();
+        for lane in lanes {
+            let depth = self.queue.depth(&self.id(&lane)).await?;
+            let waiting = depth.due + depth.delayed + depth.leased;
+            self.state().counted(&lane, waiting);
+        }
+        Ok(())
+    }
+
     async fn take(
         &self,
         lane: &str,
@@ -256,6 +331,7 @@ impl Worker for Drain {
         if !self.is_listed {
             self.inner.list().await?;
             self.is_listed = true;
+            self.count();
         }
         let turns = self.inner.state().turns(self.inner.now());
         let takes = turns.iter().map(|(lane, max)| self.inner.take(lane, *max));
@@ -280,6 +356,16 @@ impl Worker for Drain {
 }
 
 impl Drain {
+    /// What waits is handled meanwhile.
+    fn count(&self) {
+        let inner = self.inner.clone();
+        self.inner.tasks.spawn("count of lanes", async move {
+            if let Err(error) = inner.count().await {
+                tracing::warn!(lanes = inner.prefix, %error, "not counted: limits begin at zero");
+            }
+        });
+    }
+
     /// Starts the handling of what was taken.
     fn begin(&self, lane: &str, max: usize, messages: Vec<Leased>, next: Option<Time>) {
         let now = self.inner.now();
@@ -337,28 +423,69 @@ impl One {
                 }
             }
         };
-        let queue = &self.inner.queue;
-        match next {
-            Next::Done => queue.ack(&self.token()).await,
-            Next::At(at) if self.lane.starts_with(IN_ORDER) => {
-                // It keeps its place: the lane waits, not the message.
-                self.inner.state().close_until(&self.lane, at);
-                queue.retry(&self.token(), self.message.enqueued).await
-            }
-            Next::At(at) => {
-                queue.retry(&self.token(), at).await?;
-                self.inner.look_at(&self.lane, at);
-                Ok(())
-            }
-            Next::Changed { body, at } => {
-                // First the new one: a crash in between repeats a message and loses none.
-                let id = self.inner.id(&self.lane);
-                queue.put(&id, body, at, None).await?;
-                queue.ack(&self.token()).await?;
-                self.inner.look_at(&self.lane, at);
-                Ok(())
+        loop {
+            let token = self.token();
+            match self.settle(&next, &token).await {
+                // It was taken again meanwhile; what was done counts.
+                Err(StoreError::Lost) if self.token() != token => {}
+                Ok(()) if next == Next::Done => return Ok(()),
+                settled => return settled.and(self.pass_on(&token).await),
             }
         }
+    }
+
+    async fn settle(&self, next: &Next, token: &Token) -> Result<(), StoreError> {
+        let (queue, lane) = (&self.inner.queue, &self.lane);
+        let message = &self.message.id.0;
+        match next {
+            Next::Done => {
+                queue.ack(token).await?;
+                let mut state = self.inner.state();
+                state.left(lane);
+                state.no_longer_aside(lane, message);
+            }
+            Next::At(at) if lane.starts_with(IN_ORDER) => {
+                // It keeps its place: the lane waits, not the message.
+                self.inner.state().close_until(lane, *at);
+                queue.retry(token, self.message.enqueued).await?;
+            }
+            Next::At(at) => {
+                queue.retry(token, *at).await?;
+                self.inner.look_at(lane, *at);
+            }
+            Next::Changed { body, at } => {
+                queue.replace(token, body.clone(), *at).await?;
+                self.inner.look_at(lane, *at);
+            }
+            Next::Aside { why } => {
+                tracing::error!(lane, message, why, "message cannot be read; it is kept");
+                let at = self.inner.now() + ASIDE;
+                queue.retry(token, at).await?;
+                let aside = Aside {
+                    lane: lane.clone(),
+                    message: message.clone(),
+                    why: why.clone(),
+                };
+                self.inner.state().set_aside(aside);
+                self.inner.look_at(lane, at);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whoever took the message again before this one ended left it here, see `State::begin`: it is given
+    /// back, so that nobody waits for the end of its lease.
+    async fn pass_on(&self, used: &Token) -> Result<(), StoreError> {
+        let (lane, message) = (&self.lane, &self.message);
+        self.inner.state().release(lane, message, &self.token);
+        let latest = self.token();
+        if latest == *used {
+            return Ok(());
+        }
+        let now = self.inner.now();
+        self.inner.queue.retry(&latest, now).await?;
+        self.inner.look_at(lane, now);
+        Ok(())
     }
 
     fn token(&self) -> Token {
@@ -381,7 +508,9 @@ impl One {
 impl Drop for One {
     fn drop(&mut self) {
         let now = self.inner.now();
-        self.inner.state().end(&self.lane, &self.message, now);
+        let mut state = self.inner.state();
+        state.end(&self.lane, &self.message, &self.token, now);
+        drop(state);
         self.inner.bell.notify_one();
     }
 }

@@ -16,7 +16,7 @@ pub mod simulated;
 mod table;
 
 pub use keys::{Key, Rev, Space};
-pub use lanes::{Handler, Lane, Lanes, LanesConfig, Next, Tally};
+pub use lanes::{Aside, Handler, Lane, Lanes, LanesConfig, Next, Room, Tally};
 pub use primitives::{
     Blobs, Bus, Change, Depth, Digest, Expect, Grant, Leased, Leases, Lifecycle, Log, LogId, MsgId,
     Op, Pos, Queue, QueueId, Records, Retention, Seq, Store, StoreError, Token,

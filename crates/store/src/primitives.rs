@@ -54,6 +54,9 @@ pub enum StoreError {
         size: usize,
         max: usize,
     },
+    /// More may not wait there; nothing was written.
+    #[error("{what} with {max} messages: more may not wait")]
+    Full { what: &'static str, max: u64 },
     /// The lease of a message or of a name is no longer held.
     #[error("the lease is no longer held")]
     Lost,
@@ -187,6 +190,9 @@ pub trait Queue: Send + Sync {
 
     async fn ack(&self, token: &Token) -> Result<(), StoreError>;
     async fn retry(&self, token: &Token, not_before: Time) -> Result<(), StoreError>;
+    /// Gives the message another body, due then, with no attempts.
+    async fn replace(&self, token: &Token, body: Bytes, not_before: Time)
+    -> Result<(), StoreError>;
     async fn extend(&self, token: &Token, until: Time) -> Result<(), StoreError>;
     async fn depth(&self, queue: &QueueId) -> Result<Depth, StoreError>;
 

@@ -155,10 +155,10 @@ impl Handler for Deliverer {
     async fn handle(&self, message: &Leased) -> Result<Next, StoreError> {
         let posting = match stored::decode(&message.body) {
             Ok(posting) => posting,
-            Err(error @ StoreError::Newer { .. }) => return Err(error),
+            // Another version may read it.
             Err(error) => {
-                tracing::error!(message = %message.id.0, %error, "posting dropped");
-                return Ok(Next::Done);
+                let why = error.to_string();
+                return Ok(Next::Aside { why });
             }
         };
         let (parcel, attempt) = (&posting.parcel, message.attempt);

@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use model::ports::{NotPosted, Outbox, Posting};
-use store::{Lane, Lanes, Store};
+use store::{Aside, Lane, Lanes, Room, Store};
 use tasks::Tasks;
 
 use crate::stored;
@@ -14,6 +14,11 @@ const WRITTEN_MAX: usize = 256;
 const ID_MAX: usize = 128;
 /// Bytes of a receiver in the name of its lane, which has room for a group besides.
 const RECEIVER_BYTES_MAX: usize = 320;
+/// Postings that wait, to one receiver and in all: what a disk holds comes first.
+const WAITING_MAX: Room = Room {
+    lane_max: 4_000_000,
+    all_max: 8_000_000,
+};
 /// Bytes of a body: the longest of an asynchronous event, with room for a record around it.
 const BODY_BYTES_MAX: usize = (1 << 20) + (256 << 10);
 
@@ -27,9 +32,14 @@ pub struct DurableOutbox {
 impl DurableOutbox {
     pub fn open(store: &Store, tasks: &Tasks) -> DurableOutbox {
         DurableOutbox {
-            lanes: Lanes::new(store, tasks, "outbox/"),
+            lanes: Lanes::new(store, tasks, "outbox/").with_room(WAITING_MAX),
             tasks: tasks.clone(),
         }
+    }
+
+    /// Postings that this version cannot read; they stay where they are.
+    pub fn unreadable(&self) -> Vec<Aside> {
+        self.lanes.aside()
     }
 
     /// A dead letter may go to the receiver that had refused it: it is no repetition.

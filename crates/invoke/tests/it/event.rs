@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use bytes::Bytes;
-use invoke::{EventTarget, InvokeConfig, Request};
+use invoke::{EventLimits, EventTarget, InvokeConfig, NotAccepted, Request};
 use model::ports::{Parcel, Target, Undelivered};
 use sandbox::fake::Reply;
 use store::{QueueId, simulated};
@@ -138,6 +138,63 @@ async fn an_event_for_a_function_that_went_is_given_up() {
     drain(&house);
     drained(&house).await;
     assert_eq!(calls.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn more_events_than_may_wait_are_refused_before_they_are_written() {
+    let (house, _) = counting(0).await;
+    let limits = EventLimits {
+        function_max: 2,
+        all_max: 3,
+    };
+    let events = house.events.clone().with_limits(limits);
+    let accept = |function: &str| {
+        let (events, event) = (events.clone(), event(function));
+        async move {
+            match events.accept(&event).await {
+                Ok(()) => "accepted",
+                Err(NotAccepted::Throttled { reason }) => reason,
+                Err(NotAccepted::Store(error)) => panic!("{error}"),
+            }
+        }
+    };
+    assert_eq!(accept("f").await, "accepted");
+    assert_eq!(accept("f").await, "accepted");
+    assert_eq!(accept("f").await, "FunctionInvocationRateLimitExceeded");
+    assert_eq!(accept("g").await, "accepted");
+    assert_eq!(accept("h").await, "CallerRateLimitExceeded");
+    assert_eq!(depth(&house).await, 3);
+    drain(&house);
+    drained(&house).await;
+    assert_eq!(accept("f").await, "accepted", "there is room again");
+}
+
+#[tokio::test]
+async fn an_event_of_another_version_stays_and_is_shown() {
+    let (house, calls) = counting(0).await;
+    let strange = [&b"{\"form\":9}"[..], b"no json"];
+    for body in strange {
+        let (queue, now) = (&house.store.queue, house.disk.clock().now());
+        let to = lane("f");
+        let put = queue.put(&to, Bytes::from(body), now, None);
+        put.await.unwrap();
+    }
+    house.events.accept(&event("f")).await.unwrap();
+    drain(&house);
+    for _ in 0..10_000 {
+        if calls.load(Ordering::SeqCst) == 1 && house.events.unreadable().len() == 2 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.events.unreadable().len(), 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 1, "the others run");
+    house.control.advance(Duration::from_secs(3_600));
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let stored = house.store.queue.depth(&lane("f")).await.unwrap();
+    assert_eq!(stored.due + stored.delayed + stored.leased, 2, "{stored:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 use tasks::{ClockControl, Time};
 
 use crate::{Depth, Leased, QueueId, Store, StoreError};
@@ -179,6 +180,35 @@ pub async fn the_depth_counts_due_delayed_and_leased(store: Store, _: ClockContr
         leased: 2,
     };
     assert_eq!(store.queue.depth(&queue()).await.unwrap(), expected);
+}
+
+pub async fn a_long_queue_is_counted_in_pieces(store: Store, _: ClockControl) {
+    let later = now(&store).await + 60 * SECOND;
+    let times = (0..8_200).map(|n| if n < 8_192 { PAST } else { later });
+    join_all(times.map(|at| put(&store, "x", at))).await;
+    let expected = Depth {
+        due: 8_192,
+        delayed: 8,
+        leased: 0,
+    };
+    assert_eq!(store.queue.depth(&queue()).await.unwrap(), expected);
+}
+
+pub async fn a_replaced_message_begins_afresh_in_its_place(store: Store, control: ClockControl) {
+    put(&store, "a", PAST).await;
+    let taken = one(&store).await;
+    let at = now(&store).await + 60 * SECOND;
+    let other = Bytes::from("b");
+    let replaced = store.queue.replace(&taken.token, other.clone(), at);
+    replaced.await.unwrap();
+    let again = store.queue.replace(&taken.token, other, at).await;
+    assert!(matches!(again, Err(StoreError::Lost)));
+    assert!(take(&store, 10).await.is_empty());
+    control.advance(61 * SECOND);
+    let found = take(&store, 10).await;
+    assert_eq!(found.len(), 1, "no second one");
+    let seen = (&found[0].id, &found[0].body[..], found[0].attempt);
+    assert_eq!(seen, (&taken.id, &b"b"[..], 1));
 }
 
 pub async fn a_take_of_nothing_gives_nothing_at_once(store: Store, _: ClockControl) {

@@ -28,7 +28,9 @@ const TAKE_MAX: usize = 100;
 /// Bytes of the bodies of one take, above which no further message joins.
 const TAKE_BYTES_MAX: usize = 8 << 20;
 /// Messages that `depth` counts; a longer queue shows this number.
-const DEPTH_MAX: u64 = 100_000;
+const DEPTH_MAX: u64 = 10_000_000;
+/// Messages that it counts at once; between, others have their turn.
+const COUNTED_MAX: u64 = 4_096;
 
 /// Leases of an earlier process that the first take of a queue ends.
 const ENDED_MAX: usize = 10_000;
@@ -192,6 +194,26 @@ impl Lease {
         let after = State {
             at,
             lease: if keep { before.lease } else { 0 },
+            ..before
+        };
+        write_state(batch, &self.queue, &self.id, after)?;
+        batch.effects.push(Effect::Wake(self.queue.clone()));
+        Ok(())
+    }
+}
+
+impl Lease {
+    /// Gives the message another body and a fresh start.
+    fn change(&self, batch: &mut Batch<'_>, body: &Bytes, at: Time) -> Result<(), Failure> {
+        let before = self.state(batch)?;
+        let tables = &mut batch.tables;
+        tables.delete(Which::QueueDue, &before.due_key(&self.queue, &self.id))?;
+        let key = message_key(&self.queue, &self.id);
+        tables.put(Which::QueueBody, &key, body)?;
+        let after = State {
+            at,
+            attempt: 0,
+            lease: 0,
             ..before
         };
         write_state(batch, &self.queue, &self.id, after)?;
@@ -459,6 +481,20 @@ impl Queue for Shared {
             .await
     }
 
+    async fn replace(
+        &self,
+        token: &Token,
+        body: Bytes,
+        not_before: Time,
+    ) -> Result<(), StoreError> {
+        within("queue body", body.len(), BODY_BYTES_MAX)?;
+        let lease = Lease::parse(token)?;
+        self.write(body.len(), move |batch| {
+            lease.change(batch, &body, not_before)
+        })
+        .await
+    }
+
     async fn extend(&self, token: &Token, until: Time) -> Result<(), StoreError> {
         let lease = Lease::parse(token)?;
         self.write(0, move |batch| lease.move_to(batch, until, true))
@@ -468,22 +504,36 @@ impl Queue for Shared {
     async fn depth(&self, queue: &QueueId) -> Result<Depth, StoreError> {
         let now = self.tasks.clock().now();
         let prefix = named(&queue.0);
+        let (mut from, to) = (prefix.clone(), behind(&prefix));
         let mut depth = Depth::default();
         let mut counted = 0;
-        self.view()?
-            .each(Which::QueueDue, &prefix, &behind(&prefix), |key, leased| {
-                let at = key_time(key.get(prefix.len()..).unwrap_or_default());
-                if at <= now {
-                    depth.due += 1;
-                } else if leased == [1] {
-                    depth.leased += 1;
-                } else {
-                    depth.delayed += 1;
-                }
-                counted += 1;
-                counted < DEPTH_MAX
-            })?;
-        Ok(depth)
+        loop {
+            let mut some = 0;
+            let mut last = Vec::new();
+            self.view()?
+                .each(Which::QueueDue, &from, &to, |key, leased| {
+                    let at = key_time(key.get(prefix.len()..).unwrap_or_default());
+                    if at <= now {
+                        depth.due += 1;
+                    } else if leased == [1] {
+                        depth.leased += 1;
+                    } else {
+                        depth.delayed += 1;
+                    }
+                    some += 1;
+                    if some == COUNTED_MAX {
+                        last = key.to_vec();
+                    }
+                    some < COUNTED_MAX
+                })?;
+            counted += some;
+            if some < COUNTED_MAX || counted >= DEPTH_MAX {
+                return Ok(depth);
+            }
+            last.push(0);
+            from = last;
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn next(&self, queue: &QueueId) -> Result<Option<Time>, StoreError> {

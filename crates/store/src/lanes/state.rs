@@ -1,10 +1,10 @@
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tasks::Time;
 
-use super::{IN_ORDER, LANES_MAX, LanesConfig, TAKES_MAX, Tally};
-use crate::{Leased, Token};
+use super::{ASIDE_SHOWN_MAX, Aside, IN_ORDER, LANES_MAX, LanesConfig, Room, TAKES_MAX, Tally};
+use crate::{Leased, StoreError, Token};
 
 /// Messages that one lane gives in one turn.
 const TURN_MAX: usize = 64;
@@ -25,6 +25,10 @@ pub(super) struct State {
     handled: usize,
     bytes: usize,
     limits: Limits,
+    /// Messages in all lanes.
+    waiting: u64,
+    room: Option<Room>,
+    aside: BTreeMap<(String, String), Aside>,
     /// Some lanes found no place.
     pub(super) overflowed: bool,
 }
@@ -37,6 +41,10 @@ struct Limits {
 
 struct Lane {
     handled: usize,
+    /// Messages in it, and those that are being put.
+    waiting: u64,
+    /// Of those, messages that are being put.
+    putting: u64,
     place: Place,
     /// Nothing is taken from it before.
     closed_until: Option<Time>,
@@ -69,27 +77,116 @@ impl State {
         Tally {
             lanes: self.lanes.len(),
             handled: self.handled,
+            waiting: self.waiting,
         }
+    }
+
+    pub(super) fn set_room(&mut self, room: Room) {
+        self.room = Some(room);
+    }
+
+    /// Counts a message that is to be put.
+    pub(super) fn reserve(&mut self, lane: &str) -> Result<(), StoreError> {
+        let known = self.lanes.get(lane).map_or(0, |lane| lane.waiting);
+        if let Some(room) = self.room {
+            if known >= room.lane_max {
+                let (what, max) = ("lane", room.lane_max);
+                return Err(StoreError::Full { what, max });
+            }
+            if self.waiting >= room.all_max {
+                let (what, max) = ("lanes", room.all_max);
+                return Err(StoreError::Full { what, max });
+            }
+        }
+        if let Some(name) = self.known(lane)
+            && let Some(lane) = self.lanes.get_mut(&name)
+        {
+            lane.waiting += 1;
+            lane.putting += 1;
+        }
+        self.waiting += 1;
+        Ok(())
+    }
+
+    /// A message that was to be put is there, or will not be.
+    pub(super) fn put(&mut self, lane: &str, is_there: bool) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            lane.putting = lane.putting.saturating_sub(1);
+        }
+        if !is_there {
+            self.left(lane);
+            self.forget(lane);
+        }
+    }
+
+    /// A message is gone.
+    pub(super) fn left(&mut self, lane: &str) {
+        let gone = match self.lanes.get_mut(lane) {
+            Some(lane) => {
+                let gone = lane.waiting.min(1);
+                lane.waiting -= gone;
+                gone
+            }
+            None => 1,
+        };
+        self.waiting = self.waiting.saturating_sub(gone);
+    }
+
+    pub(super) fn names(&self) -> Vec<Arc<str>> {
+        self.lanes.keys().cloned().collect()
+    }
+
+    /// So many messages were found in the store.
+    pub(super) fn counted(&mut self, lane: &str, found: u64) {
+        if let Some(lane) = self.lanes.get_mut(lane) {
+            let more = found.saturating_sub(lane.waiting);
+            lane.waiting += more;
+            self.waiting += more;
+        }
+    }
+
+    pub(super) fn set_aside(&mut self, aside: Aside) {
+        let key = (aside.lane.clone(), aside.message.clone());
+        if self.aside.len() < ASIDE_SHOWN_MAX || self.aside.contains_key(&key) {
+            self.aside.insert(key, aside);
+        }
+    }
+
+    pub(super) fn no_longer_aside(&mut self, lane: &str, message: &str) {
+        if !self.aside.is_empty() {
+            self.aside.remove(&(lane.to_owned(), message.to_owned()));
+        }
+    }
+
+    pub(super) fn aside(&self) -> Vec<Aside> {
+        self.aside.values().cloned().collect()
+    }
+
+    /// The name of a lane that is in memory from now on, if there is a place.
+    fn known(&mut self, lane: &str) -> Option<Arc<str>> {
+        if let Some((name, _)) = self.lanes.get_key_value(lane) {
+            return Some(name.clone());
+        }
+        if self.lanes.len() >= LANES_MAX {
+            return None;
+        }
+        let name: Arc<str> = lane.into();
+        let fresh = Lane {
+            handled: 0,
+            waiting: 0,
+            putting: 0,
+            place: Place::None,
+            closed_until: None,
+        };
+        self.lanes.insert(name.clone(), fresh);
+        Some(name)
     }
 
     /// Something may be due in this lane at `at`.
     pub(super) fn look_at(&mut self, lane: &str, at: Time, now: Time) {
-        let name = match self.lanes.get_key_value(lane) {
-            Some((name, _)) => name.clone(),
-            None if self.lanes.len() >= LANES_MAX => {
-                self.overflowed = true;
-                return;
-            }
-            None => {
-                let name: Arc<str> = lane.into();
-                let fresh = Lane {
-                    handled: 0,
-                    place: Place::None,
-                    closed_until: None,
-                };
-                self.lanes.insert(name.clone(), fresh);
-                name
-            }
+        let Some(name) = self.known(lane) else {
+            self.overflowed = true;
+            return;
         };
         let Some(lane) = self.lanes.get_mut(&name) else {
             return;
@@ -232,15 +329,36 @@ impl State {
         true
     }
 
+    /// The message may be handled by another from here on.
+    pub(super) fn release(&mut self, lane: &str, message: &Leased, token: &Arc<Mutex<Token>>) {
+        let Some((name, _)) = self.lanes.get_key_value(lane) else {
+            return;
+        };
+        let key = (name.clone(), message.id.0.clone());
+        if self
+            .held
+            .get(&key)
+            .is_some_and(|held| Arc::ptr_eq(held, token))
+        {
+            self.held.remove(&key);
+        }
+    }
+
     /// A message was handled.
-    pub(super) fn end(&mut self, lane: &str, message: &Leased, now: Time) {
+    pub(super) fn end(
+        &mut self,
+        lane: &str,
+        message: &Leased,
+        token: &Arc<Mutex<Token>>,
+        now: Time,
+    ) {
         self.handled = self.handled.saturating_sub(1);
         self.bytes = self.bytes.saturating_sub(message.body.len());
         let Some((name, _)) = self.lanes.get_key_value(lane) else {
             return;
         };
         let name = name.clone();
-        self.held.remove(&(name.clone(), message.id.0.clone()));
+        self.release(&name, message, token);
         if let Some(lane) = self.lanes.get_mut(&name) {
             lane.handled = lane.handled.saturating_sub(1);
             if lane.place == Place::Busy {
@@ -268,9 +386,13 @@ impl State {
     }
 
     fn forget(&mut self, name: &str) {
-        let idle = |lane: &Lane| lane.handled == 0 && lane.place == Place::None;
-        if self.lanes.get(name).is_some_and(idle) {
-            self.lanes.remove(name);
+        let idle =
+            |lane: &Lane| lane.handled == 0 && lane.putting == 0 && lane.place == Place::None;
+        if self.lanes.get(name).is_some_and(idle)
+            && let Some(lane) = self.lanes.remove(name)
+        {
+            // It is empty, whatever was counted.
+            self.waiting = self.waiting.saturating_sub(lane.waiting);
         }
     }
 }

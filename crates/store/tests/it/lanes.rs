@@ -4,7 +4,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use store::simulated::{self, Disk};
-use store::{Handler, Lane, Lanes, LanesConfig, Leased, Next, QueueId, Store, StoreError};
+use store::{Handler, Lane, Lanes, LanesConfig, Leased, Next, QueueId, Room, Store, StoreError};
 use tasks::ClockControl;
 use tokio::sync::Semaphore;
 
@@ -204,4 +204,100 @@ async fn a_lane_in_order_is_handled_one_by_one_and_waits_for_its_first() {
     house.until("all end", |h| h.seen().len() == 7).await;
     let of_a: Vec<String> = house.seen().into_iter().filter(|s| s != "other").collect();
     assert_eq!(of_a, ["1", "1", "slow 2", "3", "4", "5"]);
+}
+
+async fn stored(house: &House, lane: &str) -> u64 {
+    let id = QueueId(format!("t/{lane}"));
+    let depth = house.store.queue.depth(&id).await.unwrap();
+    depth.due + depth.leased + depth.delayed
+}
+
+#[tokio::test]
+async fn what_nobody_can_read_is_kept_and_shown_and_passed() {
+    let house = House::new(|m| match (&m.body[..], m.attempt) {
+        (b"?", 1) => Next::Aside {
+            why: "new form".to_owned(),
+        },
+        _ => Next::Done,
+    });
+    for (lane, body) in [("a", "?"), ("a", "1"), ("=b", "?"), ("=b", "1")] {
+        house.put(lane, body).await;
+    }
+    house.drain(8);
+    let passed = |h: &House| h.seen().iter().filter(|body| *body == "1").count() == 2;
+    house.until("the others pass it", passed).await;
+    let shown = |h: &House| h.lanes.aside().len() == 2 && h.lanes.tally().handled == 0;
+    house.until("it is shown", shown).await;
+    assert_eq!(house.lanes.aside()[1].why, "new form");
+    assert_eq!(
+        (stored(&house, "a").await, stored(&house, "=b").await),
+        (1, 1)
+    );
+    house.control.advance(601 * SECOND);
+    let read = |h: &House| h.seen().len() == 6 && h.lanes.aside().is_empty();
+    house.until("it is read later", read).await;
+    house
+        .until("nothing is left", |h| h.lanes.tally().waiting == 0)
+        .await;
+}
+
+#[tokio::test]
+async fn a_full_lane_takes_no_more_until_one_is_done() {
+    let full = |lanes: &Lanes| {
+        let lanes = lanes.clone();
+        async move {
+            let lane = Lane::Free("a".to_owned());
+            let put = lanes.put(&lane, Bytes::from("slow"), tasks::Time::EPOCH, None);
+            matches!(put.await, Err(StoreError::Full { .. }))
+        }
+    };
+    let house = House::new(|_| Next::Done);
+    let room = Room {
+        lane_max: 3,
+        all_max: 4,
+    };
+    let lanes = house.lanes.clone().with_room(room);
+    for _ in 0..3 {
+        house.put("a", "slow").await;
+    }
+    assert!(full(&lanes).await, "the lane");
+    assert_eq!(stored(&house, "a").await, 3, "nothing was written");
+    house.put("b", "slow").await;
+    let other = Lane::Free("c".to_owned());
+    let put = lanes.put(&other, Bytes::new(), tasks::Time::EPOCH, None);
+    assert!(put.await.is_err(), "all lanes");
+
+    // What waited before is counted by the next process too.
+    let house = House::on(simulated::reopen(house.disk.crash()).unwrap(), |_| {
+        Next::Done
+    });
+    let lanes = house.lanes.clone().with_room(room);
+    house.drain(8);
+    house
+        .until("all are counted", |h| h.lanes.tally().waiting == 4)
+        .await;
+    assert!(full(&lanes).await);
+    house.hand.gate.add_permits(4);
+    house
+        .until("all are done", |h| h.lanes.tally().waiting == 0)
+        .await;
+    assert!(!full(&lanes).await);
+}
+
+#[tokio::test]
+async fn what_is_taken_again_while_it_is_put_back_does_not_wait_for_its_lease() {
+    let house = House::new(|m| match m.attempt {
+        // Due at once: another take may be faster than the end of this one.
+        1..4 => Next::At(m.enqueued),
+        _ => Next::Done,
+    });
+    for n in 0..64 {
+        house.put("a", &n.to_string()).await;
+    }
+    house.drain(64);
+    house
+        .until("all are done", |h| h.lanes.tally().waiting == 0)
+        .await;
+    assert_eq!(stored(&house, "a").await, 0);
+    assert!(house.seen().len() >= 4 * 64);
 }

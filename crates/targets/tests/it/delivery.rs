@@ -152,3 +152,46 @@ async fn what_is_over_a_limit_is_not_accepted() {
     fits.parcel.body = vec![b' '; 1 << 20].into();
     house.post(fits).await;
 }
+
+#[tokio::test]
+async fn a_receiver_with_a_long_name_and_a_group_is_reached() {
+    let mut house = House::new();
+    let mut long = posting("q", &"i".repeat(128));
+    let name = "ü".repeat(1_000);
+    long.parcel.to = queue(&name);
+    long.parcel.group = Some("g".repeat(128));
+    long.dead_letter = None;
+    house.post(long).await;
+    house.deliver();
+    house.until(NO_TIME, |h| h.counts().delivered == 1).await;
+    assert_eq!(house.last().to.resource, name);
+}
+
+#[tokio::test]
+async fn a_posting_of_another_version_stays_and_is_shown() {
+    let (store, disk, control) = store::simulated::open(3);
+    let outbox = targets::DurableOutbox::open(&store, disk.tasks());
+    let lane = store::QueueId(format!("outbox/{}", queue("q")));
+    for form in [&b"\x09of a later version"[..], b"\x01torn", b""] {
+        let put = store
+            .queue
+            .put(&lane, form.into(), disk.clock().now(), None);
+        put.await.unwrap();
+    }
+    let registry = targets::Registry::default();
+    let deliverer = targets::Deliverer::new(&outbox, registry, disk.tasks());
+    disk.tasks().add(deliverer.worker());
+    for _ in 0..10_000 {
+        if outbox.unreadable().len() == 3 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(outbox.unreadable().len(), 3);
+    control.advance(3_600 * SECOND);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let stored = store.queue.depth(&lane).await.unwrap();
+    assert_eq!(stored.due + stored.delayed + stored.leased, 3, "{stored:?}");
+}

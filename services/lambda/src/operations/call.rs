@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use invoke::{Outcome, Refused, Request};
+use invoke::{NotAccepted, Outcome, Refused, Request};
 use model::FunctionRef;
 use wire::{Context, Fault, RawRequest, RawResponse};
 
@@ -138,9 +138,13 @@ async fn accept(lambda: &Lambda, call: &Request, target: &Target) -> Result<RawR
         (false, Some(_)) => return Err(refused(Refused::TenantUnwanted, target)),
         _ => {}
     }
-    let accepted = lambda.events.accept(call).await;
-    accepted.map_err(|e| Fault::internal(format!("event: {e}")))?;
-    Ok(RawResponse::new(202))
+    match lambda.events.accept(call).await {
+        Ok(()) => Ok(RawResponse::new(202)),
+        Err(NotAccepted::Throttled { reason }) => {
+            Err(refused(Refused::Throttled { reason }, target))
+        }
+        Err(NotAccepted::Store(error)) => Err(Fault::internal(format!("event: {error}"))),
+    }
 }
 
 fn answer(outcome: Outcome) -> RawResponse {
