@@ -5,6 +5,7 @@
 //! - [`process`]: plain processes, no isolation; for development where namespaces are missing.
 //! - [`fake`]: scripted, for tests of everything above.
 //! - [`doctor`]: what this host can enforce.
+//! - [`near`]: where those run that wake each other in turn.
 //!
 //! Not here: which interpreter runs, pools, retries, log lines. All `unsafe` is in `sys.rs` and `sys_trace.rs`.
 //!
@@ -21,6 +22,7 @@ pub mod fake;
 pub mod helper;
 mod left;
 mod meter;
+pub mod near;
 pub mod ns;
 mod output;
 pub mod process;

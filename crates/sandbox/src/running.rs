@@ -1,6 +1,8 @@
 //! An environment whose processes run: what all backends with real processes share.
 
+use std::future::poll_fn;
 use std::os::fd::OwnedFd;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,6 +14,7 @@ use tasks::{Clock, Mono};
 use crate::debugger::{Debugger, run_out};
 use crate::extensions::{StopReason, fallen};
 use crate::left::{Leaves, LeftTmp};
+use crate::near::Bound;
 use crate::output::Streams;
 use crate::{Answer, Environment, InitReport, StartError};
 
@@ -79,6 +82,11 @@ pub(crate) trait Body: Send {
 
     /// Lets them go on. Harmless if repeated.
     fn thaw(&mut self);
+
+    /// If it is called alone, has the runtime wake up on this processor while the answer lives.
+    fn come_near(&mut self) -> Option<Bound> {
+        None
+    }
 
     /// Peak memory of all processes so far.
     fn memory_max_mib(&mut self) -> Option<u32>;
@@ -211,12 +219,24 @@ impl Running {
     async fn run(&mut self, call: Call, limit: Duration, to: Option<ResponseWriter>) -> Ending {
         let (clock, debugger) = (&self.clock, self.body.debugger());
         let mut reply = std::pin::pin!(self.session.invoke(call, to));
-        let first = tokio::select! {
-            biased;
-            reply = &mut reply => Ok(reply),
-            exit = self.body.exited() => Err(Unfinished::Crashed(exit)),
-            () = run_out(clock, limit, debugger) => Err(Unfinished::TimedOut),
-            _ = self.streams.pump() => Err(Unfinished::TimedOut), // it never returns
+        let begun = match self.body.come_near() {
+            None => Poll::Pending,
+            Some(bound) => {
+                // The first poll writes the event, which is what wakes the runtime.
+                let begun = poll_fn(|cx| Poll::Ready(reply.as_mut().poll(cx))).await;
+                drop(bound);
+                begun
+            }
+        };
+        let first = match begun {
+            Poll::Ready(reply) => Ok(reply),
+            Poll::Pending => tokio::select! {
+                biased;
+                reply = &mut reply => Ok(reply),
+                exit = self.body.exited() => Err(Unfinished::Crashed(exit)),
+                () = run_out(clock, limit, debugger) => Err(Unfinished::TimedOut),
+                _ = self.streams.pump() => Err(Unfinished::TimedOut), // it never returns
+            },
         };
         match first {
             // A broken-off answer is mostly the first sign of a crash.

@@ -1,6 +1,7 @@
 //! The door: accepts connections and hands requests to the router.
 
 mod body;
+mod callers;
 mod stream;
 
 use std::convert::Infallible;
@@ -20,6 +21,7 @@ use wire::hosts::Peer;
 use wire::{CallInfo, Router};
 
 use body::{Patient, Rooms};
+use callers::Callers;
 use stream::Stream;
 
 /// Open connections; more wait in the kernel's queue.
@@ -42,6 +44,7 @@ pub(crate) async fn serve(
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(connections_max));
     let bodies = Rooms::new(router.body_bytes_max());
+    let callers = Arc::new(Callers::default());
     let one = Arc::new(server().http1_only());
     let two = Arc::new(server().http2_only());
     loop {
@@ -81,6 +84,7 @@ pub(crate) async fn serve(
         });
         let (one, two, watcher) = (one.clone(), two.clone(), graceful.watcher());
         let (clock, mut stop) = (tasks.clock().clone(), tasks.stop());
+        let caller = callers.next(peer);
         tasks.spawn("connection", async move {
             let _place = place;
             let first = clock.timeout(HEAD_LIMIT, speaks_http2(&stream, &clock));
@@ -94,8 +98,9 @@ pub(crate) async fn serve(
                 Ok(Ok(false)) => one,
                 Ok(Err(_)) | Err(_) => return, // nothing was asked
             };
+            let stream = Stream::new(stream, caller, clock);
             let connection = server
-                .serve_connection(TokioIo::new(Stream::new(stream, clock)), service)
+                .serve_connection(TokioIo::new(stream), service)
                 .into_owned();
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(%peer, %error, "connection ended");

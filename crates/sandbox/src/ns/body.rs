@@ -20,6 +20,7 @@ use crate::channel::{self, ChannelError};
 use crate::deliver::Life;
 use crate::helper::{Cgroups, FromInit, ToInit};
 use crate::meter::below;
+use crate::near::{self, Bound};
 use crate::running::{self, Ended};
 use crate::sys;
 use crate::{Snapshot, StartError};
@@ -52,6 +53,8 @@ pub(super) struct Body {
     is_unheard: bool,
     /// What it is a fork of must not end before it.
     below: Option<Arc<dyn Snapshot>>,
+    /// The runtime's process, once it was looked for.
+    runtime: Option<Option<Pid>>,
 }
 
 impl Body {
@@ -85,6 +88,7 @@ impl Body {
             runtime_is_gone: false,
             is_unheard: false,
             below: None,
+            runtime: None,
         })
     }
 
@@ -139,6 +143,12 @@ impl Body {
     /// What is delivered into the environment ends with it.
     pub(super) fn carries(&mut self, life: Life) {
         self.deliveries = Some(life);
+    }
+
+    /// The first process made it before any other.
+    fn runtime(&self) -> Option<Pid> {
+        let runtime = below(self.pid).get(1).copied()?;
+        Pid::from_raw(i32::try_from(runtime).ok()?)
     }
 
     fn kill(&self) {
@@ -284,11 +294,7 @@ impl running::Body for Body {
         if self.runtime_is_gone {
             return;
         }
-        // The first process made it before any other.
-        let runtime = below(self.pid)
-            .get(1)
-            .and_then(|pid| i32::try_from(*pid).ok());
-        if let Some(runtime) = runtime.and_then(Pid::from_raw) {
+        if let Some(runtime) = self.runtime() {
             // Fails only if it ended by itself.
             let _ = kill_process(runtime, signal);
         }
@@ -312,6 +318,17 @@ impl running::Body for Body {
 
     fn thaw(&mut self) {
         self.freezer.thaw();
+    }
+
+    fn come_near(&mut self) -> Option<Bound> {
+        if self.runtime_is_gone || !self.link.turns.is_alone(self.pid.into()) {
+            return None;
+        }
+        let runtime = match self.runtime {
+            Some(runtime) => runtime,
+            None => *self.runtime.insert(self.runtime()),
+        };
+        near::bring(runtime?)
     }
 
     fn memory_max_mib(&mut self) -> Option<u32> {

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::OpenError;
 use crate::channel::{self, ChannelError};
 use crate::helper::{Event, Furnish, Hello, Like, MARKER, Reach, Request};
+use crate::near::Turns;
 use crate::sys;
 
 /// Longest wait for the helper's first word: it probes the host, which takes milliseconds.
@@ -55,6 +56,8 @@ pub(super) struct Link {
     waiting: Mutex<Waiting>,
     dead: watch::Sender<bool>,
     forkable: Arc<Forkable>,
+    /// Whose turn it is to run, by first process.
+    pub(super) turns: Turns,
     tasks: Tasks,
 }
 
@@ -101,6 +104,7 @@ impl Link {
             waiting: Mutex::default(),
             dead: watch::Sender::new(false),
             forkable: forkable.clone(),
+            turns: Turns::default(),
             tasks: tasks.clone(),
         });
         let hello = tasks.clock().timeout(HELLO_MAX, link.receive()).await;

@@ -9,6 +9,8 @@ use tasks::Clock;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use super::callers::Caller;
+
 /// Longest time in which a client may take nothing of its answer. Its connection, the answer and what made it
 /// are held meanwhile.
 pub(super) const WRITE_PAUSE_MAX: Duration = Duration::from_secs(60);
@@ -16,15 +18,17 @@ pub(super) const WRITE_PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Ends with an error when nothing of what is written leaves for [`WRITE_PAUSE_MAX`].
 pub(super) struct Stream {
     inner: TcpStream,
+    caller: Caller,
     clock: Clock,
     /// Runs while a write waits.
     pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Stream {
-    pub(super) fn new(inner: TcpStream, clock: Clock) -> Stream {
+    pub(super) fn new(inner: TcpStream, caller: Caller, clock: Clock) -> Stream {
         Stream {
             inner,
+            caller,
             clock,
             pause: None,
         }
@@ -57,7 +61,11 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_read(cx, buf)
+        let read = Pin::new(&mut self.inner).poll_read(cx, buf);
+        if read.is_ready() {
+            self.caller.has_sent(&self.inner);
+        }
+        read
     }
 }
 
