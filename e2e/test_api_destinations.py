@@ -2,6 +2,7 @@
 
 import base64
 import json
+import signal
 
 import pytest
 
@@ -98,3 +99,22 @@ def test_an_internal_address_is_no_endpoint(kiln):
             HttpMethod="GET",
         )
     assert code_of(refused)[:2] == ("ValidationException", 400)
+
+
+def test_secrets_of_connections_are_on_no_disk_in_plain_form(start_kiln):
+    """SRC-6: the data folder holds no password; its key is for the owner alone, and outlives a kill."""
+    kiln = start_kiln()
+    secret = unique("hush")
+    kiln.client("events").create_connection(
+        Name="c",
+        AuthorizationType="BASIC",
+        AuthParameters={"BasicAuthParameters": {"Username": "user", "Password": secret}},
+    )
+    kiln.stop(signal.SIGKILL)
+    files = [path for path in kiln.data.rglob("*") if path.is_file()]
+    assert not [path for path in files if secret.encode() in path.read_bytes()]
+    (key,) = [path for path in files if path.name == "secret.key"]
+    assert key.stat().st_mode & 0o777 == 0o600
+    kiln.start()
+    shown = kiln.client("events").describe_connection(Name="c")
+    assert shown["AuthParameters"] == {"BasicAuthParameters": {"Username": "user"}}

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 import pytest
 
 from kiln import ACCOUNT, REGION, ROLE, eventually, unique
+from test_async import run
 from test_eventbridge import PRINTS, arrived
 
 
@@ -76,6 +77,77 @@ def test_no_tick_is_lost_or_doubled_by_a_kill(start_kiln):
     eventually(lambda: {e["n"] for e in arrived(kiln, function)} == set(range(12)), 25)
     time.sleep(1)
     assert sorted(e["n"] for e in arrived(kiln, function)) == list(range(12))
+
+
+HOUR = 3_600
+
+
+def ticks_in(sqs, url, got):
+    """Takes what lies in a queue: the times of ticks are added to `got`."""
+    while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in messages:
+            body = json.loads(message["Body"])
+            told = datetime.fromisoformat(body["time"].replace("Z", "+00:00"))
+            got.append(int(told.timestamp()))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return got
+
+
+def hours(first, last):
+    return list(range(first, last + 1, HOUR))
+
+
+def test_ticks_of_a_long_downtime_come_once_as_far_as_their_target_waits(start_kiln):
+    """SRC-5, SRC-7: kill -9, 36 hours away, kill -9 again while what was missed is sent."""
+    kiln = start_kiln(env={"KILN_MOVABLE_CLOCK": "true"})
+    sqs = kiln.client("sqs")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("rule", "schedule")}
+    arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:"
+    events = kiln.client("events")
+    events.put_rule(Name="r", ScheduleExpression="rate(1 hour)")
+    events.put_targets(Rule="r", Targets=[{"Id": "q", "Arn": arn + "rule"}])
+    kiln.client("scheduler").create_schedule(
+        Name="s",
+        ScheduleExpression="rate(1 hour)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={
+            "Arn": arn + "schedule",
+            "RoleArn": ROLE,
+            "Input": json.dumps({"time": "<aws.scheduler.scheduled-time>"}),
+            # What is older is not sent; the rule's target waits for a day.
+            "RetryPolicy": {"MaximumEventAgeInSeconds": 10 * HOUR},
+        },
+    )
+    run(kiln, "clock", "step", f"{HOUR + 60}s")
+    got = {name: [] for name in urls}
+    eventually(lambda: ticks_in(sqs, urls["rule"], got["rule"]))
+    eventually(lambda: len(ticks_in(sqs, urls["schedule"], got["schedule"])) == 2)
+    firsts = {name: min(ticks) for name, ticks in got.items()}
+    kiln.stop(signal.SIGKILL)
+    # The clock runs on while nobody is there.
+    (kiln.data / "clock").write_text(f"{(HOUR + 60 + 36 * HOUR) * 1_000_000}\n")
+    kiln.start()
+    kiln.stop(signal.SIGKILL)
+    kiln.start()
+    now = datetime.fromisoformat(run(kiln, "clock", "show")["now"].replace("Z", "+00:00")).timestamp()
+    expected = {}
+    for name, waits in [("rule", 24 * HOUR), ("schedule", 10 * HOUR)]:
+        began = hours(firsts[name], int(now))
+        seen = [tick for tick in began if tick in got[name]]
+        expected[name] = seen + [tick for tick in began if tick not in seen and tick > now - waits]
+    sqs = kiln.client("sqs")
+
+    def comes(name, ticks):
+        return eventually(lambda: set(ticks) <= set(ticks_in(sqs, urls[name], got[name])))
+
+    for name in urls:
+        assert comes(name, expected[name]), name
+    # The next tick comes behind all that were missed; then none of them may come again.
+    run(kiln, "clock", "step", f"{HOUR}s")
+    for name in urls:
+        expected[name].append(expected[name][-1] + HOUR)
+        assert comes(name, expected[name]), name
+        assert sorted(got[name]) == expected[name], name
 
 
 def test_groups_and_the_command_line(kiln):

@@ -10,7 +10,7 @@ use tasks::Tasks;
 
 use crate::engine::{self, Disk, Writer, io_error};
 use crate::files::{Files, Folder};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Vault};
 
 /// With nothing to write for this long, the next crash is made cheap.
 const IDLE: Duration = Duration::from_millis(50);
@@ -50,6 +50,8 @@ pub fn open(config: EmbeddedConfig) -> Result<Store, StoreError> {
 #[derive(Debug)]
 struct Local {
     database: PathBuf,
+    /// The key of secrets.
+    key: PathBuf,
     cache_bytes: usize,
     files: Arc<Folder>,
     lock: Mutex<Option<File>>,
@@ -64,6 +66,7 @@ impl Local {
         let lock = lock(&dir.join("lock"), dir).map_err(failed)??;
         Ok(Local {
             database: dir.join("kiln.redb"),
+            key: dir.join("secret.key"),
             cache_bytes: config.cache_bytes,
             files: Arc::new(Folder::open(dir).map_err(failed)?),
             lock: Mutex::new(Some(lock)),
@@ -110,6 +113,10 @@ impl Disk for Local {
 
     fn files(&self) -> Arc<dyn Files> {
         self.files.clone()
+    }
+
+    fn vault(&self) -> Result<Vault, StoreError> {
+        Vault::open(&self.key)
     }
 
     fn release(&self) {

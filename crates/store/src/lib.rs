@@ -14,6 +14,7 @@ mod lanes;
 mod primitives;
 pub mod simulated;
 mod table;
+mod vault;
 
 pub use keys::{Key, Rev, Space};
 pub use lanes::{Aside, Handler, Lane, Lanes, LanesConfig, Next, Room, Tally};
@@ -22,3 +23,4 @@ pub use primitives::{
     Op, Pos, Queue, QueueId, Records, Retention, Seq, Store, StoreError, Token,
 };
 pub use table::{Record, Row, Table};
+pub use vault::Vault;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use tasks::Time;
 use tokio::sync::mpsc;
 
-use crate::{Key, Rev, Space};
+use crate::{Key, Rev, Space, Vault};
 
 /// The primitives of one engine, held together.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct Store {
     pub leases: Arc<dyn Leases>,
     pub bus: Arc<dyn Bus>,
     pub lifecycle: Arc<dyn Lifecycle>,
+    /// For what nobody shall read who has the stored bytes alone.
+    pub vault: Arc<Vault>,
 }
 
 impl Store {

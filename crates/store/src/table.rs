@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Expect, Key, Op, Records, Rev, Space, Store, StoreError};
+use crate::{Expect, Key, Op, Records, Rev, Space, Store, StoreError, Vault};
 
 /// A type that is stored as a record. It is its own type: neither a wire shape nor a domain type.
 pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -13,7 +13,13 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
     const KIND: &'static str;
     /// Grows when the stored form changes in a way that older code cannot read.
     const VERSION: u8;
+    /// Whether it is sealed in the [`Vault`] on its way to the disk.
+    const IS_SECRET: bool = false;
 }
+
+/// First byte of a record that is sealed; no version is so high. The rest opens to what is not sealed
+/// otherwise.
+const SEALED: u8 = u8::MAX;
 
 /// One typed record with its key and revision.
 #[derive(Debug, Clone)]
@@ -27,6 +33,7 @@ pub struct Row<R> {
 pub struct Table<R> {
     records: Arc<dyn Records>,
     space: Space,
+    vault: Arc<Vault>,
     kind: PhantomData<fn() -> R>,
 }
 
@@ -35,6 +42,7 @@ impl<R> Clone for Table<R> {
         Table {
             records: self.records.clone(),
             space: self.space,
+            vault: self.vault.clone(),
             kind: PhantomData,
         }
     }
@@ -45,6 +53,7 @@ impl<R: Record> Table<R> {
         Table {
             records: store.records.clone(),
             space,
+            vault: store.vault.clone(),
             kind: PhantomData,
         }
     }
@@ -60,7 +69,7 @@ impl<R: Record> Table<R> {
         let key = self.key(parts);
         match self.records.get(self.space, &key).await? {
             Some((bytes, rev)) => Ok(Some(Row {
-                value: decode(&key, &bytes)?,
+                value: self.decode(&key, &bytes)?,
                 key,
                 rev,
             })),
@@ -81,16 +90,19 @@ impl<R: Record> Table<R> {
             .records
             .scan(self.space, &Key::prefix(&all), after, max)
             .await?;
-        found
-            .into_iter()
-            .map(|(key, bytes, rev)| {
-                Ok(Row {
-                    value: decode(&key, &bytes)?,
-                    key,
-                    rev,
-                })
-            })
-            .collect()
+        let rows = found.into_iter().filter_map(|(key, bytes, rev)| {
+            let is_sealed = bytes.first() == Some(&SEALED);
+            match self.decode(&key, &bytes) {
+                Ok(value) => Some(Ok(Row { key, value, rev })),
+                // As any damaged value: told, and left out.
+                Err(error @ StoreError::Damaged(_)) if is_sealed => {
+                    tracing::error!(%error, "a secret is left out");
+                    None
+                }
+                Err(error) => Some(Err(error)),
+            }
+        });
+        rows.collect()
     }
 
     /// All records whose key starts with `parts`, read in pages.
@@ -111,11 +123,12 @@ impl<R: Record> Table<R> {
     /// The operation that writes `value`; give it to [`Table::txn`], also with those of other tables
     /// of the space.
     pub fn put_op(&self, parts: &[&str], value: &R, expect: Expect) -> Result<Op, StoreError> {
-        Ok(Op::Put {
-            key: self.key(parts),
-            value: encode(value)?,
-            expect,
-        })
+        let key = self.key(parts);
+        let mut value = encode(value)?;
+        if R::IS_SECRET {
+            value = self.seal(&key, &value)?;
+        }
+        Ok(Op::Put { key, value, expect })
     }
 
     pub fn delete_op(&self, parts: &[&str], expect: Expect) -> Op {
@@ -135,6 +148,56 @@ impl<R: Record> Table<R> {
 
     pub async fn txn(&self, ops: Vec<Op>) -> Result<Rev, StoreError> {
         self.records.txn(self.space, ops).await
+    }
+
+    /// Seals the records that an earlier Kiln wrote in plain form, if they are secret.
+    ///
+    /// # Errors
+    /// Those of the store; some may be sealed then.
+    pub async fn seal_all(&self) -> Result<(), StoreError> {
+        const PAGE: usize = 1_000;
+        if !R::IS_SECRET {
+            return Ok(());
+        }
+        let mut last: Option<Key> = None;
+        loop {
+            let prefix = Key::prefix(&[R::KIND]);
+            let found = self.records.scan(self.space, &prefix, last.as_ref(), PAGE);
+            let found = found.await?;
+            let Some((key, ..)) = found.last() else {
+                return Ok(());
+            };
+            last = Some(key.clone());
+            for (key, bytes, rev) in found {
+                if bytes.first() == Some(&SEALED) {
+                    continue;
+                }
+                let (value, expect) = (self.seal(&key, &bytes)?, Expect::At(rev));
+                self.txn(vec![Op::Put { key, value, expect }]).await?;
+            }
+        }
+    }
+
+    fn place(&self, key: &Key) -> String {
+        format!("{} {}", self.space.0, key.as_str())
+    }
+
+    fn seal(&self, key: &Key, plain: &[u8]) -> Result<Bytes, StoreError> {
+        let sealed = self.vault.seal(&self.place(key), plain)?;
+        Ok([&[SEALED], &sealed[..]].concat().into())
+    }
+
+    fn decode(&self, key: &Key, bytes: &[u8]) -> Result<R, StoreError> {
+        match bytes.split_first() {
+            Some((&SEALED, sealed)) => {
+                let plain = self.vault.unseal(&self.place(key), sealed);
+                let told = |error: StoreError| {
+                    StoreError::Damaged(format!("record {}: {error}", key.as_str()).into())
+                };
+                decode(key, &plain.map_err(told)?)
+            }
+            _ => decode(key, bytes),
+        }
     }
 }
 

@@ -79,8 +79,9 @@ impl Engine {
         settings: Settings,
     ) -> Result<Engine, OpenError> {
         let keys: Table<SigningKey> = Table::new(store, SPACE);
-        let certificate_name = match keys.get(&[]).await? {
-            Some(row) => row.value.name,
+        keys.seal_all().await?;
+        let certificate_name = match stored(&keys).await? {
+            Some(key) => key.name,
             // Nobody saw another name: it is told with signatures only, and those need the key.
             None => format!("SimpleNotificationService-{}.pem", tasks.ids().hex(16)),
         };
@@ -280,14 +281,25 @@ impl Engine {
     }
 }
 
+/// The stored key. One that cannot be read is gone: another takes its place.
+async fn stored(table: &Table<SigningKey>) -> Result<Option<SigningKey>, StoreError> {
+    match table.get(&[]).await {
+        Err(error @ StoreError::Damaged(_)) => {
+            tracing::error!(%error, "notifications get a new signing key");
+            table.delete(&[], Expect::Any).await.map(|_| None)
+        }
+        other => Ok(other?.map(|row| row.value)),
+    }
+}
+
 /// The stored key, or a new one. Of two servers that make one at once the first to write wins.
 async fn signing_key(
     table: &Table<SigningKey>,
     tasks: &Tasks,
     name: String,
 ) -> Result<SigningKey, OpenError> {
-    if let Some(row) = table.get(&[]).await? {
-        return Ok(row.value);
+    if let Some(key) = stored(table).await? {
+        return Ok(key);
     }
     let made = tasks
         .blocking(move || signing::generate(name))

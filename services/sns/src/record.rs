@@ -126,4 +126,5 @@ pub(crate) struct SigningKey {
 impl Record for SigningKey {
     const KIND: &'static str = "signing-key";
     const VERSION: u8 = 1;
+    const IS_SECRET: bool = true;
 }

@@ -28,7 +28,7 @@ use tasks::Tasks;
 
 use crate::files::Files;
 use crate::primitives::Lifecycle;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, Vault};
 
 use bus::Desk;
 use leases::Held;
@@ -45,6 +45,7 @@ pub(crate) trait Disk: Debug + Send + Sync {
     /// Opens the database, or makes an empty one.
     fn open(&self) -> Result<Database, StoreError>;
     fn files(&self) -> Arc<dyn Files>;
+    fn vault(&self) -> Result<Vault, StoreError>;
     /// Another process may take over from here.
     fn release(&self) {}
 }
@@ -93,6 +94,7 @@ pub(crate) fn open(
     tasks: &Tasks,
     writer: Writer,
 ) -> Result<Store, StoreError> {
+    let vault = disk.vault()?;
     let database = disk.open()?;
     let damage = Arc::default();
     let rev = prepare(&database, &damage)?;
@@ -139,6 +141,7 @@ pub(crate) fn open(
         leases: shared.clone(),
         bus: shared.clone(),
         lifecycle: shared,
+        vault: Arc::new(vault),
     })
 }
 

@@ -16,3 +16,4 @@ mod everywhere;
 mod flips;
 mod lanes;
 mod script;
+mod secrets;

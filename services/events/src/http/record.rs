@@ -1,4 +1,5 @@
-//! Connections and API destinations as they are stored. None of it is printed: it holds secrets.
+//! Connections and API destinations as they are stored. Connections hold secrets: they are sealed, and none of it is
+//! printed.
 
 use std::collections::BTreeMap;
 
@@ -31,6 +32,7 @@ pub(crate) struct Connection {
 impl Record for Connection {
     const KIND: &'static str = "connection";
     const VERSION: u8 = 1;
+    const IS_SECRET: bool = true;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -159,6 +159,7 @@ impl Engine {
 
     /// Finds the connections that wait, at the start.
     pub(crate) async fn load_authorizing(&self) -> Result<(), StoreError> {
+        self.connections.seal_all().await?;
         for row in self.connections.all(&[]).await? {
             if let Some(at) = place_of(&row) {
                 self.authorize_soon(&at, &row.value);
