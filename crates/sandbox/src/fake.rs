@@ -31,6 +31,7 @@ pub struct Fake {
     clock: Clock,
     init: Duration,
     setup: Duration,
+    stop: Duration,
     script: Arc<Script>,
     init_failure: Arc<InitFailure>,
     calls_max: Option<u64>,
@@ -53,6 +54,7 @@ pub struct Reply {
 struct Counts {
     started: AtomicU64,
     stopped: AtomicU64,
+    stopping: AtomicU64,
     calls: AtomicU64,
     frozen: AtomicU64,
 }
@@ -127,6 +129,7 @@ impl Fake {
             clock: clock.clone(),
             init: Duration::ZERO,
             setup: Duration::ZERO,
+            stop: Duration::ZERO,
             script: Arc::new(|call| Reply::success(call.payload.clone())),
             init_failure: Arc::new(|_| None),
             calls_max: None,
@@ -139,6 +142,12 @@ impl Fake {
 
     pub fn init_takes(mut self, init: Duration) -> Fake {
         self.init = init;
+        self
+    }
+
+    /// What an environment with extensions may need to end.
+    pub fn stop_takes(mut self, stop: Duration) -> Fake {
+        self.stop = stop;
         self
     }
 
@@ -181,6 +190,11 @@ impl Fake {
     /// Environments that got ready.
     pub fn started(&self) -> u64 {
         self.counts.started.load(Ordering::SeqCst)
+    }
+
+    /// Environments whose end has begun.
+    pub fn stopping(&self) -> u64 {
+        self.counts.stopping.load(Ordering::SeqCst)
     }
 
     /// Environments that are gone.
@@ -248,6 +262,7 @@ impl Sandbox for Fake {
             exit: self.exit,
             counts: self.counts.clone(),
             is_frozen: false,
+            stop: self.stop,
             down,
         }))
     }
@@ -266,6 +281,7 @@ struct FakeEnvironment {
     exit: Exit,
     counts: Arc<Counts>,
     is_frozen: bool,
+    stop: Duration,
     down: watch::Receiver<Option<Exit>>,
 }
 
@@ -376,7 +392,10 @@ impl Environment for FakeEnvironment {
         self.killed().await
     }
 
-    async fn stop(self: Box<Self>) {}
+    async fn stop(self: Box<Self>) {
+        self.counts.stopping.fetch_add(1, Ordering::SeqCst);
+        self.clock.sleep(self.stop).await;
+    }
 }
 
 impl Drop for FakeEnvironment {

@@ -64,6 +64,14 @@ mod native {
     /// `syscall`, little-endian.
     const INSTRUCTION: u64 = 0x050f;
     const INSTRUCTION_BYTES: u64 = 2;
+    /// How often a process is looked at that is to stand still. One that waits for a child of its own
+    /// (`vfork`), or is sent signals all the time, may never do so, and nobody else is served meanwhile.
+    const LOOKS_MAX: u32 = 2_000;
+    /// So many looks follow each other at once: it takes microseconds.
+    const LOOKS_AT_ONCE: u32 = 1_000;
+    /// Between the others.
+    const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(1);
+
     /// Below the stack's end, behind what its owner may use there without asking.
     const SCRATCH_BELOW: u64 = 2_048;
 
@@ -97,20 +105,47 @@ mod native {
         }
     }
 
+    /// Waits for the next stop of a process that makes a call which cannot wait.
     fn wait(pid: i32) -> io::Result<Stop> {
-        let mut status = 0;
         loop {
-            // SAFETY: `status` is valid for the length of the call.
-            // WHY: rustix does not report what ptrace adds to the status.
-            let code = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL) };
-            if code == pid {
-                break;
-            }
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
+            if let Some(status) = look(pid, 0)? {
+                return stop(status);
             }
         }
+    }
+
+    /// Waits for the next stop of a process that may never come to one. `looks`: how many are left.
+    fn wait_within(pid: i32, looks: &mut u32) -> io::Result<Stop> {
+        while *looks > 0 {
+            *looks -= 1;
+            if let Some(status) = look(pid, libc::WNOHANG)? {
+                return stop(status);
+            }
+            match *looks > LOOKS_MAX - LOOKS_AT_ONCE {
+                true => std::thread::yield_now(),
+                false => std::thread::sleep(LOOK_EVERY),
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::ETIMEDOUT))
+    }
+
+    /// The status of a process if there is a new one.
+    fn look(pid: i32, options: c_int) -> io::Result<Option<c_int>> {
+        let mut status = 0;
+        // SAFETY: `status` is valid for the length of the call.
+        // WHY: rustix does not report what ptrace adds to the status.
+        let code = unsafe { libc::waitpid(pid, &raw mut status, libc::__WALL | options) };
+        if code == pid {
+            return Ok(Some(status));
+        }
+        let error = io::Error::last_os_error();
+        match code == 0 || error.kind() == io::ErrorKind::Interrupted {
+            true => Ok(None),
+            false => Err(error),
+        }
+    }
+
+    fn stop(status: c_int) -> io::Result<Stop> {
         if !libc::WIFSTOPPED(status) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
@@ -152,7 +187,7 @@ mod native {
     }
 
     impl Traced {
-        /// Stops a process that waits in a system call, or is about to.
+        /// Stops a process that waits in a system call, or is about to; at most for about a second.
         pub(crate) fn seize(pid: i32) -> io::Result<Traced> {
             let options = libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_EXITKILL;
             let options = u64::try_from(options).unwrap_or(0);
@@ -162,10 +197,11 @@ mod native {
                 before: registers_of_nothing(),
                 is_released: false,
             };
+            let mut looks = LOOKS_MAX;
             for _ in 0..STOPS_MAX {
                 ptrace(libc::PTRACE_INTERRUPT, pid, 0, 0)?;
                 loop {
-                    match wait(pid)? {
+                    match wait_within(pid, &mut looks)? {
                         Stop::Trap => break,
                         Stop::Signal(signal) => {
                             ptrace(

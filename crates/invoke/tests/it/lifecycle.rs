@@ -116,6 +116,29 @@ async fn shutdown_leaves_no_environment() {
     assert_eq!(house.fake.live(), 0);
 }
 
+/// Section 4.4: each may take two seconds to end; a server with many does not take that for each.
+#[tokio::test]
+async fn environments_are_stopped_at_the_same_time() {
+    let house = House::with_function(|f| f.stop_takes(Duration::from_secs(2))).await;
+    for function in ["f", "a", "b", "c"] {
+        if function != "f" {
+            house.deploy(function, config(|_| ())).await;
+        }
+        house.call(function).await.unwrap();
+    }
+    let shut = house.invoke.shutdown(Duration::from_secs(60));
+    let clock = async {
+        // None of them has ended: the clock stands.
+        while house.fake.stopping() < 4 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(house.fake.live(), 4);
+        house.control.advance(Duration::from_secs(2));
+    };
+    tokio::join!(shut, clock);
+    assert_eq!(house.fake.live(), 0);
+}
+
 #[tokio::test]
 async fn variables_of_the_platform_win_and_those_of_the_user_arrive() {
     let house = House::with_function(|f| f).await;

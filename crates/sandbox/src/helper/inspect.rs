@@ -36,11 +36,20 @@ pub(super) fn is_alone(pid: i32) -> Result<(), String> {
     }
 }
 
+/// Whether `pid` is a child of `parent`, and like it in this PID namespace itself.
+pub(super) fn is_child_of(parent: i32, pid: i32) -> bool {
+    let status = status(pid);
+    field(&status, "PPid").is_some_and(|text| text.parse() == Ok(parent)) && is_here(&status)
+}
+
+fn is_here(status: &str) -> bool {
+    field(status, "NSpid").is_some_and(|ids| ids.split_whitespace().count() == 1)
+}
+
 /// In this PID namespace itself, not in one below, and not ended.
 fn lives_beside(pid: i32) -> bool {
     let status = status(pid);
-    let is_here = field(&status, "NSpid").is_some_and(|ids| ids.split_whitespace().count() == 1);
-    is_here && !field(&status, "State").is_some_and(|state| state.starts_with('Z'))
+    is_here(&status) && !field(&status, "State").is_some_and(|state| state.starts_with('Z'))
 }
 
 fn has_one_thread(pid: i32) -> Result<(), String> {

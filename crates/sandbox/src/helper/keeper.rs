@@ -57,7 +57,9 @@ const ARRIVAL_LOOKS_MAX: u32 = 30_000;
 
 /// What a snapshot has besides the descriptors of an ordinary environment.
 pub(super) struct Keeper {
-    /// Speaks to the runtime.
+    /// The runtime; 0 until it runs.
+    runtime: i32,
+    /// Speaks to it.
     control: OwnedFd,
     /// The runtime's end of it, as an open file.
     theirs: OwnedFd,
@@ -103,6 +105,7 @@ impl Keeper {
         let own = mounts()?;
         let (control, theirs) = channel::pair()?;
         Ok(Keeper {
+            runtime: 0,
             control,
             theirs,
             pristine,
@@ -122,6 +125,7 @@ impl Keeper {
 
     /// Keeps the runtime until it ends.
     pub(super) fn keep(mut self, plan: &Plan<'_>, tmp: &OwnedFd, runtime: i32) -> FromInit {
+        self.runtime = runtime;
         let pid = Pid::from_raw(runtime).ok_or(Errno::SRCH);
         let life = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let Ok(life) = life.at("watch the runtime") else {
@@ -157,7 +161,7 @@ impl Keeper {
             if is(0) {
                 self.hear_helper(plan, tmp);
             }
-            if is(1) && !self.hear_runtime(plan, runtime) {
+            if is(1) && !self.hear_runtime(plan) {
                 return environment::reap(runtime);
             }
             // From the end, so that what goes moves nothing that is still to come.
@@ -171,19 +175,19 @@ impl Keeper {
     }
 
     /// The runtime is ready to be forked: whether that is possible is found out at once.
-    fn hear_runtime(&mut self, plan: &Plan<'_>, runtime: i32) -> bool {
+    fn hear_runtime(&mut self, plan: &Plan<'_>) -> bool {
         let mut word = [0; 16];
         match rustix::io::read(&self.control, &mut word[..]) {
             Ok(n) if n > 0 => {}
             _ => return false,
         }
-        let problem = self.attempt(plan, runtime).err();
+        let problem = self.attempt(plan).err();
         environment::tell(plan, &FromInit::Kept { problem }, &[]);
         true
     }
 
     /// Forks once for nothing.
-    fn attempt(&self, plan: &Plan<'_>, runtime: i32) -> Result<(), String> {
+    fn attempt(&self, plan: &Plan<'_>) -> Result<(), String> {
         if !crate::sys_trace::IS_BUILT {
             return Err("snapshots are not built for this processor".to_owned());
         }
@@ -191,19 +195,28 @@ impl Keeper {
             let error = io::Error::from_raw_os_error(failure.errno);
             format!("cannot {}: {error}", failure.step)
         };
-        inspect::is_alone(runtime)?;
+        inspect::is_alone(self.runtime)?;
         let fds = [plan.text.as_fd(), plan.framed.as_fd()];
         let traced = self.fork(TRY, &fds).map_err(say)?;
         inspect::is_clean(traced.pid(), &[fds[0], fds[1], self.theirs.as_fd()])
     }
 
-    /// Has the runtime fork; gives the fork, which stands still.
+    /// Has the runtime fork; gives the fork, which stands still. The runtime says a number, which may be that
+    /// of any process: nothing is done to one that is not its child.
     fn fork(&self, word: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Traced, Failure> {
         channel::send_bytes(&self.control, word, fds)
             .map_err(|_| Errno::PIPE)
             .at("ask for a fork")?;
         let pid = self.hear_pid().at("hear of the fork")?;
-        Traced::seize(pid).at("stop the fork")
+        let is_fork = || match inspect::is_child_of(self.runtime, pid) {
+            true => Ok(()),
+            false => Err(Errno::CHILD).at("find the fork among the runtime's children"),
+        };
+        is_fork()?;
+        let traced = Traced::seize(pid).at("stop the fork")?;
+        // From now on nothing else can get its number.
+        is_fork()?;
+        Ok(traced)
     }
 
     fn hear_pid(&self) -> io::Result<i32> {

@@ -86,7 +86,7 @@ fn children(pid: u32) -> Vec<u32> {
 }
 
 /// All processes below one, nearest first.
-fn below(pid: u32) -> Vec<u32> {
+pub(crate) fn below(pid: u32) -> Vec<u32> {
     let mut found = vec![pid];
     let mut next = 0;
     while next < found.len() {
@@ -116,7 +116,7 @@ fn started(pid: u32) -> Option<String> {
 }
 
 /// The cgroups of a helper's run.
-fn groups(helper: u32) -> Vec<PathBuf> {
+pub(crate) fn groups(helper: u32) -> Vec<PathBuf> {
     let name = format!("{helper}-{}", started(helper).unwrap());
     let mut homes = vec![PathBuf::from("/sys/fs/cgroup")];
     let mut found = Vec::new();
@@ -134,7 +134,7 @@ fn groups(helper: u32) -> Vec<PathBuf> {
     found
 }
 
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     for _ in 0..TRIES {
         if done() {
             return;
@@ -146,6 +146,21 @@ fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
 
 async fn can_run() -> bool {
     namespaces(None).await.is_some()
+}
+
+/// Processes below a helper, environments in each of its groups, and its descriptors.
+pub(crate) fn held(helper: u32, groups: &[PathBuf]) -> (usize, Vec<usize>, usize) {
+    let environments = |group: &PathBuf| {
+        let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
+        entries
+            .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
+            .count()
+    };
+    (
+        below(helper).len(),
+        groups.iter().map(environments).collect(),
+        open_files(helper),
+    )
 }
 
 fn open_files(pid: u32) -> usize {
@@ -244,22 +259,12 @@ async fn a_killed_ready_sandbox_is_replaced_and_leaves_nothing() {
     let server = Server::pooled();
     let helper = server.helper();
     let groups = groups(helper);
-    let held = || {
-        let environments = |group: &PathBuf| {
-            let entries = std::fs::read_dir(group).into_iter().flatten().flatten();
-            entries
-                .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
-                .count()
-        };
-        (
-            below(helper).len(),
-            groups.iter().map(environments).collect::<Vec<_>>(),
-            open_files(helper),
-            open_files(server.child.id()),
-        )
-    };
+    let held = || (held(helper, &groups), open_files(server.child.id()));
     let before = held();
-    assert_eq!(before.0, 4, "two first processes, two that become runtimes");
+    assert_eq!(
+        before.0.0, 4,
+        "two first processes, two that become runtimes"
+    );
     for round in 0..4 {
         let firsts = children(helper);
         // Once the first process, once the one that would become the runtime.

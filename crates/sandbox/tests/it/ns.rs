@@ -519,7 +519,7 @@ async fn env_host_pid(bench: &Bench, env: &mut Box<dyn sandbox::Environment>) ->
 }
 
 /// Walks up to the helper.
-fn helper_of(pid: &str) -> i32 {
+pub(crate) fn helper_of(pid: &str) -> i32 {
     let mut pid = pid.to_owned();
     loop {
         let cmdline = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -547,13 +547,13 @@ fn first_of(pid: &str) -> i32 {
     }
 }
 
-fn parent(pid: &str) -> String {
+pub(crate) fn parent(pid: &str) -> String {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|l| l.starts_with("PPid:")).unwrap();
     line.split_whitespace().nth(1).unwrap().to_owned()
 }
 
-fn rustix_kill(pid: i32) {
+pub(crate) fn rustix_kill(pid: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }

@@ -9,7 +9,7 @@ use sandbox::{EnvironmentSpec, Network, Origin, Waiting};
 use crate::bench::{Bench, LONG, ask, mount, pooled, told};
 
 /// Waits for the function's variables as a bootstrap does, then becomes the probe.
-const WAITS: &str = "mapfile -d '' -u $_KILN_WAIT_FD vars; exec 4<&-; cd /var/task; \
+pub(crate) const WAITS: &str = "mapfile -d '' -u $_KILN_WAIT_FD vars; exec 4<&-; cd /var/task; \
     exec env -i \"${vars[@]}\" WAITED=1 /var/task/sandbox-probe";
 
 fn waiting(key: &str, script: &str) -> Arc<Waiting> {
@@ -22,7 +22,7 @@ fn waiting(key: &str, script: &str) -> Arc<Waiting> {
     })
 }
 
-fn with_waiting(bench: &Bench, key: &str, script: &str) -> EnvironmentSpec {
+pub(crate) fn with_waiting(bench: &Bench, key: &str, script: &str) -> EnvironmentSpec {
     EnvironmentSpec {
         waiting: Some(waiting(key, script)),
         ..bench.spec(&[])

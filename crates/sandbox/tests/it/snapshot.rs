@@ -7,6 +7,8 @@ use sandbox::{Environment, EnvironmentSpec, Origin, Snapshot, Taken};
 use serde_json::json;
 
 use crate::bench::{LONG, call, told};
+use crate::leftovers::{self, wait_until};
+use crate::ns::{helper_of, parent, rustix_kill};
 use crate::template::{Python, asked};
 
 /// What the init phase of the function does beside defining it.
@@ -210,4 +212,133 @@ async fn forks_read_open_files_each_at_a_place_of_its_own() {
         env.stop().await;
     }
     python.bench.sandbox.shutdown(LONG).await;
+}
+
+/// What the runtime says of its fork is checked: its function may have replaced what says it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_runtime_cannot_name_another_process_as_its_fork() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    // While the first environment is there its runtime is named instead of the next fork.
+    with_init(
+        &python,
+        "open('/tmp/large', 'w').write('kept')\n\
+         real = os.getpid\n\
+         def below():\n    \
+             for name in sorted(filter(str.isdigit, os.listdir('/proc')), key=int):\n        \
+                 status = open(f'/proc/{name}/status').read()\n        \
+                 depth = len(status.split('NSpid:')[1].splitlines()[0].split())\n        \
+                 if depth == 2 and status.startswith('Name:\\tpython'): yield int(name)\n\
+         def named():\n    \
+             found = list(below())\n    \
+             return found[0] if found else real()\n\
+         os.getpid = named",
+    );
+    let snapshot = kept(&python).await;
+    let mut one = restored(&python, &snapshot).await;
+    let mut next = spec(&python);
+    next.snapshot = Some(snapshot.clone());
+    match python.bench.sandbox.start(next).await {
+        Err(sandbox::StartError::Backend(why)) => assert!(why.contains("find the fork"), "{why}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it was taken for the fork"),
+    }
+    assert_eq!(asked(&mut one, "size").await, json!(4));
+    one.stop().await;
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+/// A fork that never stands still keeps its snapshot from serving for a second and no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fork_that_does_not_stop_is_given_up() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    // A process stands in vfork until its child ends, whatever else is wanted of it.
+    with_init(
+        &python,
+        "import ctypes, threading\n\
+         real, times = os.getpid, []\n\
+         os.register_at_fork(after_in_parent=lambda: times.append(1))\n\
+         def hangs():\n    \
+             if times:\n        \
+                 os.write(5, b'%d' % real())\n        \
+                 ctypes.CDLL(None).vfork() or ctypes.CDLL(None).pause()\n    \
+             return real()\n\
+         os.getpid = hangs",
+    );
+    let snapshot = kept(&python).await;
+    let mut next = spec(&python);
+    next.snapshot = Some(snapshot.clone());
+    match python.bench.sandbox.start(next).await {
+        Err(sandbox::StartError::Backend(why)) => assert!(why.contains("stop the fork"), "{why}"),
+        Err(other) => panic!("{other}"),
+        Ok(_) => panic!("it stood still"),
+    }
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+/// R10: when the first process of a snapshot is killed, its runtime and all environments that are forks of
+/// it end too, and nothing of them stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_snapshot_leaves_nothing() {
+    let Some(python) = Python::open().await else {
+        return;
+    };
+    let name = format!("kept-{}", tasks::Ids::system().hex(4));
+    with_init(&python, &format!("libc.prctl(15, b'{name}', 0, 0, 0)"));
+    // What is made once and stays is there after the first.
+    let snapshot = kept(&python).await;
+    restored(&python, &snapshot).await.stop().await;
+    let helper = helper_of(&runtime_of_the_snapshot(&python, &name).await);
+    drop(snapshot);
+    let helper = u32::try_from(helper).unwrap();
+    let groups = leftovers::groups(helper);
+    wait_until("the first snapshot stayed", || {
+        leftovers::below(helper).is_empty()
+    });
+    let held = || leftovers::held(helper, &groups);
+    wait_until("a group of the first snapshot stayed", || {
+        held().1.iter().all(|entries| *entries == 0)
+    });
+    let before = held();
+
+    let snapshot = kept(&python).await;
+    let mut one = restored(&python, &snapshot).await;
+    let two = restored(&python, &snapshot).await;
+    assert!(held().0 >= 6, "a first process and a runtime each");
+    let runtime = runtime_of_the_snapshot(&python, &name).await;
+    rustix_kill(parent(&runtime).parse().unwrap());
+    assert_eq!(one.lost().await, model::Exit::Lost);
+    wait_until("the snapshot is alive", || !snapshot.is_alive());
+    one.stop().await;
+    two.stop().await;
+    drop(snapshot);
+    wait_until("something stayed", || held() == before);
+
+    let snapshot = kept(&python).await;
+    let mut next = restored(&python, &snapshot).await;
+    assert_eq!(asked(&mut next, "key").await, json!("k"));
+    next.stop().await;
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+/// The process that is the initialised runtime, by the name that it gave itself; its forks have the name
+/// too and lie one namespace deeper.
+async fn runtime_of_the_snapshot(python: &Python, name: &str) -> String {
+    for _ in 0..2_000 {
+        for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+            let read = |name| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+            let status = read("status");
+            let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            let depth = ids.map_or(0, |ids| ids.split_whitespace().count());
+            if depth == 2 && read("comm").trim_end() == name {
+                return entry.file_name().to_string_lossy().into_owned();
+            }
+        }
+        let clock = python.bench.tasks.clock();
+        clock.sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("no process has the name")
 }

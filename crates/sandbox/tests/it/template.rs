@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::bench::{Bench, LONG, mount, namespaces, pooled, told};
+use crate::pool::{WAITS, with_waiting};
 
 const PYTHON: &str = "/usr/bin/python3";
 /// Most environments that are started until one is a fork.
@@ -218,6 +219,33 @@ async fn a_fork_that_waited_is_bound_like_a_start_of_its_own() {
         fork.stop().await;
     }
     ordinary.stop().await;
+    python.bench.sandbox.shutdown(LONG).await;
+}
+
+/// Many functions whose starts are forks do not keep those of other runtimes from waiting.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forks_that_wait_leave_places_to_waiting_processes() {
+    let Some(python) = pooled().await.and_then(Python::of) else {
+        return;
+    };
+    let fork = |account| {
+        let mut spec = python.spec(account, "k");
+        spec.waiting = spec.template.clone();
+        spec
+    };
+    // As many accounts as there are places: each keeps a fork.
+    for account in ["a", "b"] {
+        python.start(fork(account)).await.stop().await;
+    }
+    python.bench.keeps(|kept| kept.waiting == 2).await;
+    let process = || with_waiting(&python.bench, "c", WAITS);
+    python.start(process()).await.stop().await;
+    python.bench.keeps(|kept| kept.waiting == 3).await;
+    for spec in [process(), fork("a"), fork("b")] {
+        let env = python.start(spec).await;
+        assert_eq!(env.init().origin, Origin::Waiting);
+        env.stop().await;
+    }
     python.bench.sandbox.shutdown(LONG).await;
 }
 
