@@ -1,6 +1,8 @@
 """The program's own commands: deploy, invoke, logs, functions, doctor, config, demo."""
 
 import json
+import os
+import platform
 import subprocess
 
 import pytest
@@ -146,12 +148,23 @@ def test_a_reader_that_goes_away_is_no_error(kiln, deployed):
 
 
 def test_the_doctor_tells_what_is_enforced_and_found(tmp_path):
+    """LIFE-4, LIFE-11: the walls that hold here, and what could be stronger."""
     done = run("doctor", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     shown = json.loads(done.stdout)
     assert shown["backend"].startswith("ns")
     assert {"namespaces", "memory limit"} <= {item["what"] for item in shown["isolation"]}
+    abilities = {item["what"]: item for item in shown["abilities"]}
+    assert list(abilities) == ["microVM", "SnapStart by forks", "SnapStart by CRaC"]
+    # What is not built is never said to hold, whatever the host has.
+    vm = abilities["microVM"]
+    assert vm["state"] == "Missing" and "environments share the host's kernel" in vm["detail"]
+    assert ("no /dev/kvm" in vm["detail"]) == (not os.path.exists("/dev/kvm"))
+    forks = "Enforced" if platform.machine() == "x86_64" else "Missing"
+    assert abilities["SnapStart by forks"]["state"] == forks
+    assert abilities["SnapStart by CRaC"]["state"] == "Missing"
     text = run("doctor", cwd=tmp_path).stdout
+    assert all(what in text for what in abilities)
     assert PYTHON in text and "provided.al2023" in text
 
 

@@ -97,6 +97,7 @@ def isolated(request):
 
 @pytest.mark.parametrize("probe", handler.PROBES)
 def test_a_probe_does_not_get_out_of_an_environment(isolated, probe):
+    """LIFE-4: without a microVM namespaces, filters and groups hold; no environment sees another."""
     outcome = isolated.run(probe)
     assert not outcome["success"], outcome["detail"]
 
