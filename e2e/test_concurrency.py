@@ -200,6 +200,20 @@ def test_a_function_scales_as_fast_as_the_rule_says(start_kiln):
     assert reasons == ["FunctionInvocationRateLimitExceeded"]
 
 
+def test_provisioned_environments_come_as_fast_as_the_rule_says(start_kiln):
+    """CON-15: four at once, the fifth when its turn has come, after two and a half seconds."""
+    kiln = start_kiln(env={"KILN_SCALING_PER_10S": "4"})
+    function = kiln.deploy(unique(), {"index.py": WHO})
+    version = publish(kiln, function)
+    begun = time.monotonic()
+    kiln.lambda_.put_provisioned_concurrency_config(
+        FunctionName=function.name, Qualifier=version, ProvisionedConcurrentExecutions=5
+    )
+    ready = provisioned(kiln, function.name, version)
+    assert ready["AllocatedProvisionedConcurrentExecutions"] == 5
+    assert time.monotonic() - begun >= 2
+
+
 def test_calls_are_counted_by_the_second(start_kiln):
     """CON-21: with one call a second for each that may run at once."""
     kiln = start_kiln(env={"KILN_CALLS_PER_UNIT": "1"})

@@ -5,6 +5,7 @@ Those of streams (`Runtime.TruncatedResponse`, `Runtime.InvalidResponseModeHeade
 """
 
 import json
+import re
 import sys
 
 import pytest
@@ -254,9 +255,20 @@ def test_a_bootstrap_that_is_not_there(deploy):
 
 
 def test_a_bootstrap_that_ends_at_once(deploy):
-    """Section 4.8: `Runtime.ExitError` of the init phase."""
+    """Section 4.7, 4.8: `Runtime.ExitError` of the init phase, which is told twice."""
     short = deploy({"bootstrap*": RAW}, "any", runtime="provided.al2023")
-    check(short, None, "Runtime.ExitError", "Runtime exited without providing a reason")
+    answer = check(short, None, "Runtime.ExitError", "Runtime exited without providing a reason")
+    lines = re.sub(r"\d+\.\d\d ms", "N ms", answer.log).splitlines()
+    # Both init phases come before the call.
+    assert lines[:-1] == [
+        "INIT_REPORT Init Duration: N ms\tPhase: init\tStatus: error\tError Type: Runtime.ExitError",
+        "INIT_REPORT Init Duration: N ms\tPhase: invoke\tStatus: error\tError Type: Runtime.ExitError",
+        f"START RequestId: {answer.request_id} Version: $LATEST",
+        f"RequestId: {answer.request_id} Error: Runtime exited without providing a reason",
+        "Runtime.ExitError",
+        f"END RequestId: {answer.request_id}",
+    ]
+    assert lines[-1].startswith(f"REPORT RequestId: {answer.request_id}\tDuration: N ms\t")
 
 
 def test_an_event_that_is_no_text_for_its_runtime(deploy):

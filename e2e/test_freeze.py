@@ -83,3 +83,26 @@ def handler(event, context):
     assert function(0).value is False
     time.sleep(IDLE_SECONDS)
     assert function(5).value is True
+
+
+CONNECTED = """
+import http.client, os
+from urllib.parse import urlsplit
+at = urlsplit(os.environ["AWS_ENDPOINT_URL"])
+kept = http.client.HTTPConnection(at.hostname, at.port)
+kept.connect()
+kept.auto_open = 0
+port = kept.sock.getsockname()[1]
+def handler(event, context):
+    kept.request("GET", "/")
+    kept.getresponse().read()
+    return [port, kept.sock.getsockname()[1]]
+"""
+
+
+def test_a_connection_outlives_a_freeze(deploy):
+    """LIFE-3: opened by the init phase, used by every call; with a new one the port would be another."""
+    function = deploy({"index.py": CONNECTED})
+    first = function({}).value
+    time.sleep(IDLE_SECONDS)
+    assert function({}).value == first == [first[0]] * 2

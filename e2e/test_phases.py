@@ -120,7 +120,9 @@ def test_an_init_phase_over_ten_seconds_is_done_again_in_the_call(deploy):
     assert (phase, status) == ("Phase: init", "Status: timeout")
     # The time of the second init is the function's.
     assert 0 < left < 20_000
-    assert "Init Duration" not in answer.log
+    lines = answer.log.splitlines()
+    assert lines[0] == report and lines[-1].startswith("REPORT")
+    assert "Init Duration" not in lines[-1]
 
 
 def test_the_platform_tells_its_phases_in_json(kiln, deploy):
@@ -163,6 +165,16 @@ def test_the_platform_tells_its_phases_in_json(kiln, deploy):
     for kind in ("platform.runtimeDone", "platform.report"):
         assert failed[kind]["status"] == "timeout", failed
     assert "spans" not in failed["platform.runtimeDone"], "no answer began"
+
+
+def test_the_tail_of_a_first_call_begins_with_its_init_phase(deploy):
+    """INV-5, section 4.7: what the init phase printed is in `LogResult` of the call that waited for it."""
+    code = "print('while loading')\ndef handler(event, context):\n    print('in call')\n"
+    function = deploy({"index.py": code})
+    first, second = function({}).log.splitlines(), function({}).log.splitlines()
+    assert first[0] == "while loading" and first[1].startswith("START RequestId: ")
+    assert second[0].startswith("START RequestId: ") and "while loading" not in second
+    assert not [line for line in first if line.startswith("INIT_START")]
 
 
 BURN = """
@@ -247,6 +259,29 @@ def test_the_end_of_a_sandbox_is_no_fault_of_its_function(start_kiln):
     }
     assert answer.log.rstrip().endswith("Status: error\tError Type: Sandbox.Failure")
     assert function(0).value == "done"
+
+
+def test_a_busy_environment_does_not_live_for_ever(start_kiln):
+    """LIFE-9: after its lifetime it gets no more calls, however busy it is."""
+    server = start_kiln(env={"KILN_LIFETIME_SECS": "1"})
+    function = server.deploy("busy", {"index.py": KEEPER})
+    first = function({}).value
+
+    def other():
+        # It is never idle for long: each look is a call.
+        now = function({}).value
+        return now if now["me"] != first["me"] else None
+
+    later = eventually(other)
+    assert (later["count"], later["seen"]) == (1, []), "it is another one, with a /tmp of its own"
+
+
+def test_the_address_of_kiln_can_be_left_out(start_kiln):
+    """Section 4.6: then a function sees the variables of Lambda and no other."""
+    server = start_kiln(env={"KILN_ENDPOINT_VARIABLE": "false"})
+    code = "import os\ndef handler(e, c): return sorted(n for n in os.environ if n.startswith('AWS_E'))\n"
+    function = server.deploy("plain", {"index.py": code})
+    assert function({}).value == ["AWS_EXECUTION_ENV"]
 
 
 def functions_of(server):

@@ -25,10 +25,22 @@ pub(crate) struct EnvironmentLog {
     json: Option<Level>,
 }
 
-#[derive(Default)]
 struct State {
     waiting: Vec<LogLine>,
+    /// Of the call that runs, or of the init phase for the call that it belongs to.
     tail: Option<LogTail>,
+    /// There was no call yet, and nothing was sent before one.
+    is_early: bool,
+}
+
+impl Default for State {
+    fn default() -> State {
+        State {
+            waiting: Vec::new(),
+            tail: Some(LogTail::default()),
+            is_early: true,
+        }
+    }
 }
 
 impl EnvironmentLog {
@@ -54,7 +66,12 @@ impl EnvironmentLog {
     /// Says what the platform has to say, in the log and to subscribers.
     pub(crate) fn say(&self, at: Time, lines: &Lines, event: &Event<'_>) {
         if let Some(line) = lines.line(at, event) {
-            self.push(at.unix_millis(), line);
+            // How an environment began is in the log alone.  [observed]
+            let is_start = matches!(
+                event,
+                Event::InitStart(_) | Event::RestoreStart(_) | Event::RestoreReport { .. }
+            );
+            self.add(at.unix_millis(), line, !is_start);
         }
         if self.telemetry.is_on()
             && let Some((kind, record)) = lines.telemetry(event)
@@ -73,9 +90,13 @@ impl EnvironmentLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// From here on lines also go to the tail of a call, if the caller wants one.
+    /// From here on lines also go to the tail of a call, if the caller wants one. What the init phase said
+    /// that was run for the first call is in its tail too.  [observed]
     pub(crate) fn begin(&self, want_tail: bool) {
-        self.lock().tail = want_tail.then(LogTail::default);
+        let mut state = self.lock();
+        let early = state.tail.take().filter(|_| state.is_early);
+        state.is_early = false;
+        state.tail = want_tail.then(|| early.unwrap_or_default());
     }
 
     /// Ends the call: gives its tail and sends everything that waits.
@@ -89,8 +110,12 @@ impl EnvironmentLog {
     }
 
     pub(crate) fn push(&self, unix_ms: i64, message: String) {
+        self.add(unix_ms, message, true);
+    }
+
+    fn add(&self, unix_ms: i64, message: String, is_in_tail: bool) {
         let mut state = self.lock();
-        if let Some(tail) = &mut state.tail {
+        if let Some(tail) = state.tail.as_mut().filter(|_| is_in_tail) {
             tail.push(message.as_bytes());
             if !message.ends_with('\n') {
                 tail.push(b"\n");
@@ -110,9 +135,12 @@ impl EnvironmentLog {
         self.send(lines);
     }
 
-    /// Sends everything that waits.
+    /// Sends everything that waits. No call begins here: what was said so far is in no tail.
     pub(crate) fn flush(&self) {
-        let lines = std::mem::take(&mut self.lock().waiting);
+        let mut state = self.lock();
+        state.tail = state.tail.take().filter(|_| !state.is_early);
+        let lines = std::mem::take(&mut state.waiting);
+        drop(state);
         self.send(lines);
     }
 
@@ -225,16 +253,35 @@ mod tests {
     }
 
     #[test]
-    fn the_tail_holds_the_lines_of_its_call_only() {
+    fn the_tail_holds_the_lines_of_its_call_and_of_the_init_for_it() {
         let (kept, log) = log();
         log.push(1, "init".to_owned());
         log.begin(true);
         log.push(2, "START".to_owned());
         log.push(3, "two\nlines".to_owned());
-        assert_eq!(log.end().unwrap(), b"START\ntwo\nlines\n");
+        assert_eq!(log.end().unwrap(), b"init\nSTART\ntwo\nlines\n");
         assert_eq!(*kept.0.lock().unwrap(), ["init", "START", "two\nlines"]);
         log.begin(false);
         assert_eq!(log.end(), None);
+        log.push(4, "between".to_owned());
+        log.begin(true);
+        assert_eq!(log.end().unwrap(), b"");
+    }
+
+    #[test]
+    fn an_init_phase_for_nobody_is_in_no_tail() {
+        for (flushes, wants) in [(true, true), (false, false)] {
+            let (_, log) = log();
+            log.push(1, "init".to_owned());
+            if flushes {
+                log.flush();
+            }
+            log.begin(wants);
+            log.push(2, "START".to_owned());
+            assert_eq!(log.end(), wants.then(|| b"START\n".to_vec()));
+            log.begin(true);
+            assert_eq!(log.end().unwrap(), b"");
+        }
     }
 
     #[test]

@@ -170,7 +170,7 @@ fn failed(error: &StartError) -> Failure {
             failure("FunctionError.InvalidEntryPoint", reason.clone())
         }
         StartError::BadWorkingDir { reason } => {
-            failure("FunctionError.InvalidWorkingDir", reason.clone())
+            failure("FunctionError.InvalidWorkingDirectory", reason.clone())
         }
         StartError::BadTaskConfig { reason } => failure("InvalidConfiguration", reason.clone()),
         StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => {
@@ -228,6 +228,39 @@ mod tests {
                 },
                 "FunctionError.InvalidEntryPoint",
                 "no such file",
+            ),
+            (
+                StartError::BadWorkingDir {
+                    reason: "the working directory doesn't exist: /srv".to_owned(),
+                },
+                "FunctionError.InvalidWorkingDirectory",
+                "the working directory doesn't exist: /srv",
+            ),
+            (
+                StartError::ExtensionNotLaunched {
+                    name: "closed".to_owned(),
+                    reason: "permission denied".to_owned(),
+                    kind: "PermissionDenied",
+                },
+                "FunctionError.PermissionDenied",
+                "fork/exec /opt/extensions/closed: permission denied",
+            ),
+            (
+                StartError::ExtensionNotLaunched {
+                    name: "eleventh".to_owned(),
+                    reason: "too many extensions".to_owned(),
+                    kind: "TooManyExtensions",
+                },
+                "FunctionError.TooManyExtensions",
+                "ErrTooManyExtensions",
+            ),
+            (
+                StartError::InitExited {
+                    exit: Exit::Lost,
+                    took,
+                },
+                "InternalError",
+                "The init phase failed: The sandbox has ended",
             ),
             (
                 StartError::NoCapacity("full".to_owned()),

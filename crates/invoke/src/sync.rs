@@ -28,8 +28,9 @@ pub(crate) use run::{Early, lines};
 use lease::Leased;
 use run::{Run, early};
 
-/// Longest wait for a runtime that has answered to ask for its next event, or to end.
-const READY_MAX: Duration = Duration::from_millis(100);
+/// Longest wait for a runtime that has answered to ask for its next event, or to end. A busy host takes its
+/// time to end a process, and no event is handed over before it is asked for anyway.
+const READY_MAX: Duration = Duration::from_secs(2);
 
 impl Invoke {
     /// Runs the function and waits for its answer. Once admitted the invocation runs to its end, also

@@ -231,6 +231,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "keep interpreters to fork Python functions from",
     ),
     setting(
+        "endpoint_variable",
+        "KILN_ENDPOINT_VARIABLE",
+        "true",
+        "give functions Kiln's address as AWS_ENDPOINT_URL, which Lambda does not set",
+    ),
+    setting(
         "movable_clock",
         "KILN_MOVABLE_CLOCK",
         "false",
@@ -328,6 +334,7 @@ pub(crate) struct Config {
     /// Where the functions of `kiln dev` listen for a debugger; no setting of a server's.
     pub(crate) debug_port: Option<u16>,
     pub(crate) templates: bool,
+    pub(crate) endpoint_variable: bool,
     pub(crate) freeze_after: Duration,
     pub(crate) lifetime: Duration,
     pub(crate) movable_clock: bool,
@@ -501,6 +508,7 @@ impl Layers {
             pool_waiting: self.parse("pool_waiting", str::parse)?,
             debug_port: None,
             templates: self.parse("templates", str::parse)?,
+            endpoint_variable: self.parse("endpoint_variable", str::parse)?,
             freeze_after: self
                 .parse("freeze_after_ms", |t| t.parse().map(Duration::from_millis))?,
             lifetime: self.parse("lifetime_secs", secs)?,

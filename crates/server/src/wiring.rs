@@ -84,7 +84,7 @@ pub(crate) async fn build(
             lifetime_max: config.lifetime,
             network: config.network,
             templates: config.templates,
-            endpoint_inside: endpoint_inside(config.network, sandbox.as_ref()),
+            endpoint_inside: endpoint_inside(config, sandbox.as_ref()),
             ..InvokeConfig::default()
         },
         Parts {
@@ -232,10 +232,10 @@ async fn open_sandbox(
 }
 
 /// What functions get as `AWS_ENDPOINT_URL`.
-fn endpoint_inside(network: Network, sandbox: &dyn Sandbox) -> Option<String> {
+fn endpoint_inside(config: &Config, sandbox: &dyn Sandbox) -> Option<String> {
     let endpoint = sandbox
         .kiln_endpoint()
-        .filter(|_| network != Network::None)?;
+        .filter(|_| config.endpoint_variable && config.network != Network::None)?;
     Some(format!("http://{endpoint}"))
 }
 

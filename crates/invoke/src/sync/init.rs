@@ -9,6 +9,7 @@ use super::refused;
 use super::run::Run;
 use crate::errors;
 use crate::handle::{Outcome, Refused};
+use crate::output::EnvironmentLog;
 use crate::report::{ErrorType, Event, Figures, Status};
 use crate::starter::{Planned, StartFailure};
 
@@ -17,7 +18,6 @@ impl Run<'_> {
     /// during the init phase]
     pub(super) async fn call_with_init(&self, planned: Planned) -> Result<Outcome, Refused> {
         planned.log.telemetry().reopen();
-        self.begin(&planned.log);
         let clock = self.inner.tasks.clock();
         let started = clock.monotonic();
         let limit = self.timeout().duration();
@@ -32,6 +32,11 @@ impl Run<'_> {
                 self.pool.watch_log(&live.log);
                 live.init = None;
                 live.tenant.clone_from(&self.request.tenant);
+                self.init_again(
+                    &live.log,
+                    (clock.monotonic().since(started), Status::Success),
+                );
+                self.begin(&live.log);
                 let spent = clock.monotonic().since(started);
                 let left = limit.saturating_sub(spent);
                 let answer = self.ask(&mut live, left).await;
@@ -40,6 +45,12 @@ impl Run<'_> {
             Err(error) => error,
         };
         let took = clock.monotonic().since(started);
+        let Some(report) = init_failure(&error) else {
+            self.inner.starter.abandon(&planned);
+            return Err(refused(StartFailure::Sandbox(error)));
+        };
+        self.init_again(&planned.log, report);
+        self.begin(&planned.log);
         self.inner.starter.abandon(&planned);
         let id = self.request.request_id.as_str();
         let (payload, status) = match &error {
@@ -54,9 +65,6 @@ impl Run<'_> {
                 self.push(&planned.log, Event::Line(self.failure_line(&end)));
                 let status = Status::error(errors::error_type(&end));
                 (errors::body(&end, id, self.timeout()), status)
-            }
-            StartError::NoCapacity(_) | StartError::Backend(_) | StartError::Unheard => {
-                return Err(refused(StartFailure::Sandbox(error)));
             }
             not_launched => {
                 let Some((kind, text)) = errors::not_launched(not_launched) else {
@@ -76,6 +84,20 @@ impl Run<'_> {
         };
         let log_tail = self.finish(&planned.log, &figures, [None; 3]);
         Ok(self.outcome(payload, Some("Unhandled"), log_tail))
+    }
+
+    /// What is said of the init phase within an invocation, which begins after it.  [observed]
+    fn init_again(&self, log: &EnvironmentLog, (took, status): (Duration, Status)) {
+        let phase = "invoke";
+        self.push(log, Event::InitRuntimeDone(status));
+        self.push(
+            log,
+            Event::InitReport {
+                took,
+                phase,
+                status,
+            },
+        );
     }
 }
 
