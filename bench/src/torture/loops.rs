@@ -39,6 +39,8 @@ const QUIET: Duration = Duration::from_secs(2);
 
 const CALLERS: usize = 8;
 const BYSTANDER_CALLS_MIN: usize = 100;
+/// How much slower its median may be beside the loops.
+const BYSTANDER_MAX: f64 = 1.2;
 const DEAD: &str = "looped";
 const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
@@ -82,7 +84,7 @@ pub(super) fn run(torture: &Torture) -> Result<Vec<Finding>> {
     let is_over = &AtomicBool::new(false);
     let busy = thread::scope(|scope| -> Result<Duration> {
         let beside = scope.spawn(|| scene.bystander(is_over));
-        let driven = scene.begin().and_then(|()| scene.settle(&bar));
+        let driven = scene.begin().and_then(|()| scene.settle(&bar, is_over));
         is_over.store(true, Ordering::Relaxed);
         driven?;
         beside
@@ -92,15 +94,22 @@ pub(super) fn run(torture: &Torture) -> Result<Vec<Finding>> {
     let mut findings = scene.judge()?;
     findings.push(scene.allowed(torture)?);
     bar.finish_and_clear();
+    findings.push(beside_the_loops(torture, idle, busy));
+    Ok(findings)
+}
+
+/// How much slower the loops make the calls of another function. With few loops it says nothing.
+fn beside_the_loops(torture: &Torture, idle: Duration, busy: Duration) -> Finding {
+    let times = busy.as_secs_f64() / idle.as_secs_f64();
+    let what = format!("bystander's median above {BYSTANDER_MAX} of alone");
+    let is_slow = times > BYSTANDER_MAX && torture.is_full;
     let note = format!(
-        "a bystander's calls: median {:.2} ms alone, {:.2} ms beside the loops",
+        "{times:.2}: {:.2} ms alone, {:.2} ms beside the loops",
         idle.as_secs_f64() * 1e3,
         busy.as_secs_f64() * 1e3
     );
-    if let Some(first) = findings.first_mut() {
-        *first = first.clone().noted(&note);
-    }
-    Ok(findings)
+    let finding = Finding::new("R8", &what, 1);
+    finding.counted(1, u64::from(is_slow)).noted(&note)
 }
 
 fn lambda_arn(name: &str) -> String {
@@ -246,8 +255,8 @@ impl Scene<'_> {
         Ok(runs)
     }
 
-    /// Waits until all chains have ended, and a while longer.
-    fn settle(&self, bar: &indicatif::ProgressBar) -> Result<()> {
+    /// Waits until all chains have ended, says so, and waits a while longer.
+    fn settle(&self, bar: &indicatif::ProgressBar, is_over: &AtomicBool) -> Result<()> {
         let expected = self.runs_expected();
         let (mut last, mut changed) = (0, Instant::now());
         loop {
@@ -256,6 +265,7 @@ impl Scene<'_> {
                 (last, changed) = (runs, Instant::now());
                 bar.set_position(runs);
             }
+            is_over.fetch_or(runs >= expected, Ordering::Relaxed);
             let patience = if runs >= expected { QUIET } else { PATIENCE };
             // Twice as many: nobody stops them.
             if changed.elapsed() > patience || runs > expected * 2 {

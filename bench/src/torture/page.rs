@@ -237,9 +237,12 @@ const METHOD: &str = "
   queue, a FIFO queue, and one with a dead-letter queue; then eight clients at once, whose sends, receives and deletions must fit together, also over power losses in
   the middle of them.
 - **R8, loops.** Functions that cause themselves: by a call of their own, over a topic, over a bus, by destinations, in a ring of five. They send no trace
-  header. Each chain must end after 16 runs of each of its functions, with one letter in the dead-letter queue and one count of the metric.
-- **R9, overload.** A crowd calls a function that has no environment; ten times as many clients as may run call another again and again. The function notes in
-  a file of the host when it begins and ends, which shows how many ran at once. Then threads alone ask for admission.
+  header. Each chain must end after 16 runs of each of its functions, with one letter in the dead-letter queue and one count of the metric. Meanwhile somebody calls
+  another function, one call after the other, from the first chain to the end of the last.
+- **R9, overload.** Functions are made at once of a package that the server has never seen, which it must unpack once, and a crowd calls one that has no environment.
+  Then clients send ten times as many calls as another function can do. That capacity is the best of what patient clients get, one, two or three for each call that may run,
+  measured before and after. The function notes in a file of the host when it begins and ends, which shows how many ran at once. At last events whose destinations are down: an endpoint
+  behind a topic, which hangs up, and a function that has no room. When both are up again every delivery must arrive. Threads alone ask for admission.
 - **R10, die in each phase.** A function stops in a named place and its runtime, or every other time the first process of its environment, is
   killed from the host: in init, in the middle of a call, with half an answer sent, after the answer, between two calls, and an extension while it
   shuts down. The caller must get AWS's answer (`Runtime.ExitError` or `Sandbox.Failure`, `Unhandled`, status 200) or, where the answer was out, the answer.

@@ -282,6 +282,11 @@ impl Functions {
         Ok(self.0.code.sweep().await?)
     }
 
+    /// Packages that were unpacked since the start: each once, however many functions and calls use it.
+    pub fn packages_unpacked(&self) -> u64 {
+        self.0.code.unpacked()
+    }
+
     /// Changes from now on. A reader that falls behind gets `Lagged` and must look at
     /// [`Functions::is_current`] of what it holds.
     pub fn changes(&self) -> broadcast::Receiver<Change> {

@@ -91,7 +91,8 @@ impl Attempts {
             counts.age = age;
             counts.age_max = counts.age_max.max(age);
         });
-        self.invoke.request_response(request).await
+        inner.courtesy.turn().await;
+        self.invoke.run(request).await
     }
 
     /// Whether the call may have failed because the server goes down and took its environment along:

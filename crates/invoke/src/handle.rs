@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::sync::mpsc;
 
 use crate::admission::Admission;
+use crate::courtesy::Courtesy;
 use crate::credentials::SessionKeys;
 use crate::freezer::{Freezer, Watched};
 use crate::launch::Catalog;
@@ -152,6 +153,7 @@ pub(crate) struct Inner {
     pub(crate) starter: Starter,
     pub(crate) admission: Admission,
     pub(crate) starts: Semaphore,
+    pub(crate) courtesy: Courtesy,
     pub(crate) tasks: Tasks,
     pub(crate) config: InvokeConfig,
     pools: RwLock<HashMap<u64, Arc<Pool>>>,
@@ -201,6 +203,7 @@ impl Invoke {
                 config.scaling,
             ),
             starts: Semaphore::new(config.starts_max),
+            courtesy: Courtesy::new(parts.tasks.clock()),
             tasks: parts.tasks.clone(),
             pools: RwLock::default(),
             shelves: Shelves::default(),

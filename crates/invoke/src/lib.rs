@@ -16,6 +16,7 @@
 
 mod admission;
 mod counters;
+mod courtesy;
 mod credentials;
 mod destination;
 mod drain;

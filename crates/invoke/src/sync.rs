@@ -39,6 +39,12 @@ impl Invoke {
     /// # Errors
     /// The function did not run: unknown, not active, throttled, or the host cannot run it.
     pub async fn request_response(&self, request: Request) -> Result<Outcome, Refused> {
+        let _waiting = self.0.courtesy.call();
+        self.run(request).await
+    }
+
+    /// The same for events, whose callers are gone.
+    pub(crate) async fn run(&self, request: Request) -> Result<Outcome, Refused> {
         let resolved = self.ready(&request.function).await?;
         check_tenant(&resolved, request.tenant.as_deref())?;
         self.stop_loops(&request)?;

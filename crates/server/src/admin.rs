@@ -157,6 +157,7 @@ async fn counters(admin: Arc<Admin>, cx: Context, _: Nothing) -> Result<Value, F
         "Deliveries": deliveries,
         "EventsWaiting": admin.events.tally().waiting,
         "Unreadable": unreadable,
+        "PackagesUnpacked": admin.functions.packages_unpacked(),
     }))
 }
 

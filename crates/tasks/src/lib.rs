@@ -8,6 +8,7 @@
 mod backoff;
 mod clock;
 mod ids;
+mod load;
 mod movable;
 mod spawn;
 mod time;
@@ -16,6 +17,7 @@ mod worker;
 pub use backoff::Backoff;
 pub use clock::{Clock, ClockControl, Elapsed, Mono};
 pub use ids::Ids;
+pub use load::busy;
 pub use movable::{ClockMover, Pace, TooFar};
 pub use spawn::{Panicked, Stop, Tasks};
 pub use time::Time;

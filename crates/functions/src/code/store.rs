@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ::store::{Blobs, Digest, Store, StoreError};
@@ -25,6 +26,8 @@ struct Inner {
     blobs: Arc<dyn Blobs>,
     tasks: Tasks,
     slots: Mutex<HashMap<Digest, Slot>>,
+    /// Packages that were unpacked since the start.
+    unpacked: AtomicU64,
 }
 
 #[derive(Default, Clone)]
@@ -69,6 +72,7 @@ impl CodeStore {
             blobs: store.blobs.clone(),
             tasks: tasks.clone(),
             slots: Mutex::default(),
+            unpacked: AtomicU64::new(0),
         })))
     }
 
@@ -195,13 +199,21 @@ impl CodeStore {
 
     async fn unpack(&self, digest: Digest, zip: Bytes) -> Result<(), CodeError> {
         let (scratch, target) = (self.scratch(), self.dir(digest));
-        self.blocking(move || {
-            if target.is_dir() {
-                return Ok(());
-            }
-            unpack(zip, &scratch, &target)
-        })
-        .await?
+        let is_new = self
+            .blocking(move || match target.is_dir() {
+                true => Ok(false),
+                false => unpack(zip, &scratch, &target).map(|()| true),
+            })
+            .await??;
+        self.0
+            .unpacked
+            .fetch_add(u64::from(is_new), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Packages that were unpacked since the start.
+    pub(crate) fn unpacked(&self) -> u64 {
+        self.0.unpacked.load(Ordering::Relaxed)
     }
 
     async fn digest(&self, zip: &Bytes) -> Result<Digest, CodeError> {
