@@ -42,7 +42,16 @@ pub(super) fn queues(torture: &Torture) -> Result<Vec<Finding>> {
 /// R4.
 pub(super) fn clock(torture: &Torture) -> Result<Vec<Finding>> {
     let numbers = [("KILN_CLOCK_JUMPS", CLOCK_JUMPS)];
-    test(torture, "scheduler", &["jumps::"], &numbers)
+    let mut findings = Vec::new();
+    for (package, name) in [
+        ("scheduler", "jumps::"),
+        ("sqs", "jumps::"),
+        ("invoke", "jumps::"),
+        ("server", "signatures_are_as_old"),
+    ] {
+        findings.extend(test(torture, package, &[name], &numbers)?);
+    }
+    Ok(findings)
 }
 
 /// The part of R9 that needs no server.
@@ -62,16 +71,12 @@ fn test(
     let mut command = Command::new(cargo);
     command
         .current_dir(&torture.bench.root)
-        .args([
-            "test",
-            "--quiet",
-            "--package",
-            package,
-            "--lib",
-            "--test",
-            "it",
-        ])
-        .args((!cfg!(debug_assertions)).then_some("--release"))
+        .args(["test", "--quiet", "--package", package])
+        .args(match package {
+            "server" => &["--bins"][..],
+            _ => &["--lib", "--test", "it"],
+        })
+        .args((!cfg!(debug_assertions) && package != "server").then_some("--release"))
         .args(["--", "--nocapture"])
         .args(names);
     if torture.is_full {

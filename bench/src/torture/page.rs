@@ -232,7 +232,8 @@ const METHOD: &str = "
   image is opened and read. In further runs each operation fails at its first, second, … step, and the disk is full before each operation. Then single bits of
   the disk turn over, anywhere: whoever reads the value must be told, and the name must be in the list of what is damaged.
 - **R4, clock jumps.** A schedule of one tick an hour on a wall clock that is set forward and back by up to 22 hours, with power losses between. Each tick comes
-  once, however often its moment passes.
+  once, however often its moment passes. On a clock that is set by up to a day while they work: messages of a queue are hidden and kept exactly as long as was said, functions have
+  all of their time, and signatures are as old as the wall clock says.
 - **R6, queues.** Random operations over the protocol are held against a model of what the API's documentation says, with power losses between them, on a standard
   queue, a FIFO queue, and one with a dead-letter queue; then eight clients at once, whose sends, receives and deletions must fit together, also over power losses in
   the middle of them.

@@ -297,3 +297,49 @@ impl Worker for ClockNote {
         Ok(Progress::More)
     }
 }
+
+/// Keeps in a file by how much the wall clock was set, so that a restart counts what waits and lives as before.
+pub(crate) struct SetNote {
+    clock: tasks::Clock,
+    file: PathBuf,
+    noted_us: i64,
+}
+
+/// By how much the wall clock was set while earlier processes ran.
+pub(crate) fn set_us(data: &Path) -> i64 {
+    let text = std::fs::read_to_string(data.join("clock-set")).unwrap_or_default();
+    text.trim().parse().unwrap_or(0)
+}
+
+impl SetNote {
+    pub(crate) fn new(clock: &tasks::Clock, data: &Path) -> SetNote {
+        SetNote {
+            clock: clock.clone(),
+            file: data.join("clock-set"),
+            noted_us: set_us(data),
+        }
+    }
+}
+
+#[async_trait]
+impl Worker for SetNote {
+    fn name(&self) -> String {
+        "clock set".to_owned()
+    }
+
+    async fn wait(&mut self) {
+        self.clock.sleep(NOTE_EVERY).await;
+    }
+
+    async fn work(&mut self) -> Result<Progress, WorkError> {
+        let set_us = self.clock.set_us();
+        if set_us != self.noted_us {
+            let fresh = self.file.with_extension("new");
+            std::fs::write(&fresh, format!("{set_us}\n"))?;
+            std::fs::rename(&fresh, &self.file)?;
+            tracing::warn!(set_us, "the wall clock was set");
+            self.noted_us = set_us;
+        }
+        Ok(Progress::More)
+    }
+}

@@ -261,6 +261,88 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
 
+    struct Somebody;
+
+    impl Credentials for Somebody {
+        fn find(&self, _access_key: &str) -> Option<Credential> {
+            Some(Credential {
+                secret: wire::access::Secret::new("secret"),
+                account: "000000000000".to_owned(),
+                principal: None,
+                session_token: None,
+                expires_unix_ms: None,
+            })
+        }
+    }
+
+    /// Whether a request that was signed then is let in.
+    async fn is_let_in(address: SocketAddr, signed: Time) -> bool {
+        let signer = wire::Signer {
+            access_key: "AKIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_key: wire::access::Secret::new("secret"),
+            session_token: None,
+            region: "us-east-1".to_owned(),
+            service: "lambda",
+        };
+        let request = http::Request::get("/2015-03-31/functions")
+            .header("host", address.to_string())
+            .header("connection", "close")
+            .body(())
+            .unwrap();
+        let signed = signer.sign(request, b"", signed.unix_secs()).unwrap();
+        let mut text = "GET /2015-03-31/functions HTTP/1.1\r\n".to_owned();
+        for (name, value) in signed.headers() {
+            text.push_str(&format!("{name}: {}\r\n", value.to_str().unwrap()));
+        }
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client
+            .write_all(format!("{text}\r\n").as_bytes())
+            .await
+            .unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.unwrap();
+        match answer.contains("Signature expired") || answer.contains("Signature not yet current") {
+            true => false,
+            // It got through to a router that knows no service.
+            false => {
+                assert!(answer.contains("UnknownOperationException"), "{answer}");
+                true
+            }
+        }
+    }
+
+    /// KILN_CLOCK_JUMPS sets how often; `cargo xtask torture clock` runs the full form.  [R4]
+    #[tokio::test]
+    async fn signatures_are_as_old_as_the_wall_clock_says() {
+        let text = std::env::var("KILN_CLOCK_JUMPS").ok();
+        let jumps: u64 = text.and_then(|text| text.parse().ok()).unwrap_or(60);
+        let dice = Ids::system();
+        let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_700_000_000));
+        let tasks = Tasks::new(clock.clone(), Ids::seeded(1));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Arc::new(Router::new(Access::new(Mode::Strict, Arc::new(Somebody))));
+        let served = serve(listener, router, CONNECTIONS_MAX, tasks.clone());
+        tasks.spawn("listener", served);
+        for _ in 0..jumps {
+            let before = clock.now();
+            let by = 1_000_000 + (dice.u64() % 86_400_000_000).cast_signed();
+            let by = if dice.u64().is_multiple_of(2) {
+                by
+            } else {
+                -by
+            };
+            control.jump_to(Time::from_unix_micros(before.unix_micros() + by));
+            assert!(is_let_in(address, clock.now()).await, "{by}");
+            let is_near = by.unsigned_abs() < 300_000_000;
+            // To the second neither says anything.
+            if by.unsigned_abs().abs_diff(300_000_000) > 1_000_000 {
+                assert_eq!(is_let_in(address, before).await, is_near, "{by}");
+            }
+        }
+        eprintln!("FOUND R4 | signature not judged by the wall clock | {jumps} | 0 |");
+    }
+
     #[tokio::test]
     async fn a_silent_client_does_not_hold_up_a_stop() {
         let (address, tasks, control) = listening().await;

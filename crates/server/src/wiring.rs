@@ -18,7 +18,7 @@ use tasks::{Clock, Tasks};
 use wire::access::{Credential, Credentials, Principal, Secret};
 use wire::{Access, Mode, Router};
 
-use crate::admin::{self, Admin, ClockNote};
+use crate::admin::{self, Admin, ClockNote, SetNote};
 use crate::config::{Auth, Backend, Config};
 use crate::folder;
 
@@ -50,7 +50,11 @@ pub(crate) async fn build(
             machine.add(ClockNote::new(&mover, machine, &data));
             (clock, Some(mover))
         }
-        false => (machine.clock().clone(), None),
+        false => {
+            let clock = machine.clock().set_before(admin::set_us(&data));
+            machine.add(SetNote::new(&clock, &data));
+            (clock, None)
+        }
     };
     let tasks = &machine.with_clock(&clock);
 

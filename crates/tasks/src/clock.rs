@@ -13,10 +13,35 @@ pub struct Clock(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Real { start: std::time::Instant },
+    Real {
+        start: std::time::Instant,
+        even: Even,
+    },
     Virtual(Arc<Mutex<Virtual>>),
     Moved(Arc<Moved>),
 }
+
+/// Where a steady time began, and what had passed since the machine's start by then.
+#[derive(Clone, Copy)]
+struct Even {
+    begun: Time,
+    boot: Duration,
+}
+
+impl Even {
+    fn now(self) -> Time {
+        self.begun.after(since_boot().saturating_sub(self.boot))
+    }
+}
+
+/// Also while the machine was suspended.
+fn since_boot() -> Duration {
+    let at = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let secs = u64::try_from(at.tv_sec).unwrap_or_default();
+    Duration::from_secs(secs) + Duration::from_nanos(u64::try_from(at.tv_nsec).unwrap_or_default())
+}
+
+const SECOND_US: i64 = 1_000_000;
 
 /// A reading of the monotonic clock, nanoseconds from an arbitrary start.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,6 +63,8 @@ pub struct ClockControl(Arc<Mutex<Virtual>>);
 
 struct Virtual {
     wall: Time,
+    /// What the wall clock would show had nobody set it.
+    steady: Time,
     mono: u64,
     next_waiter: u64,
     waiters: BTreeMap<(u64, u64), std::task::Waker>,
@@ -53,6 +80,10 @@ impl Clock {
     pub fn real() -> Clock {
         Clock(Kind::Real {
             start: std::time::Instant::now(),
+            even: Even {
+                begun: wall(),
+                boot: since_boot(),
+            },
         })
     }
 
@@ -60,6 +91,7 @@ impl Clock {
     pub fn virtual_at(wall: Time) -> (Clock, ClockControl) {
         let inner = Arc::new(Mutex::new(Virtual {
             wall,
+            steady: wall,
             mono: 0,
             next_waiter: 0,
             waiters: BTreeMap::new(),
@@ -71,24 +103,58 @@ impl Clock {
         Clock(Kind::Moved(moved))
     }
 
-    #[allow(clippy::disallowed_methods)] // the one place
+    /// What the wall clock shows. Somebody may set it, forward or back.
     pub fn now(&self) -> Time {
         match &self.0 {
-            Kind::Real { .. } => {
-                let since = std::time::SystemTime::now()
-                    .duration_since(std::time::UNIX_EPOCH)
-                    .unwrap_or_default();
-                Time::EPOCH.after(since)
-            }
+            Kind::Real { .. } => wall(),
             Kind::Virtual(inner) => lock(inner).wall,
             Kind::Moved(moved) => moved.now(),
+        }
+    }
+
+    /// A time that passes evenly, for what lasts as long as it was promised: it goes on from what the wall clock
+    /// showed at the beginning, whatever anybody sets that to. To be shown through [`Clock::shown`].
+    pub fn steady(&self) -> Time {
+        match &self.0 {
+            Kind::Real { even, .. } => even.now(),
+            Kind::Virtual(inner) => lock(inner).steady,
+            Kind::Moved(moved) => moved.now(),
+        }
+    }
+
+    /// What the wall clock, as it is set now, showed or will show at a steady time.
+    pub fn shown(&self, steady: Time) -> Time {
+        Time::from_unix_micros(steady.unix_micros().saturating_add(self.set_us()))
+    }
+
+    /// By how many microseconds the wall clock was set since the steady time began, in whole seconds: two
+    /// clocks are read one after the other.
+    pub fn set_us(&self) -> i64 {
+        let steady = self.steady().unix_micros();
+        let by = self.now().unix_micros().saturating_sub(steady);
+        by.saturating_add(SECOND_US / 2).div_euclid(SECOND_US) * SECOND_US
+    }
+
+    /// The same clock for what began when the wall clock had not been set by so much.
+    #[must_use]
+    pub fn set_before(&self, set_us: i64) -> Clock {
+        match &self.0 {
+            Kind::Real { start, even } => {
+                let begun = even.begun.unix_micros().saturating_sub(set_us);
+                let begun = Time::from_unix_micros(begun);
+                Clock(Kind::Real {
+                    start: *start,
+                    even: Even { begun, ..*even },
+                })
+            }
+            Kind::Virtual(_) | Kind::Moved(_) => self.clone(),
         }
     }
 
     /// For durations; never goes back.
     pub fn monotonic(&self) -> Mono {
         match &self.0 {
-            Kind::Real { start } => {
+            Kind::Real { start, .. } => {
                 Mono(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
             }
             Kind::Virtual(inner) => Mono(lock(inner).mono),
@@ -131,11 +197,20 @@ impl Clock {
     }
 }
 
+#[allow(clippy::disallowed_methods)] // the one place
+fn wall() -> Time {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    Time::EPOCH.after(since)
+}
+
 impl ClockControl {
     /// Moves wall and monotonic time forward and wakes what became due.
     pub fn advance(&self, by: Duration) {
         let mut inner = lock(&self.0);
         inner.wall = inner.wall.after(by);
+        inner.steady = inner.steady.after(by);
         inner.mono = inner
             .mono
             .saturating_add(u64::try_from(by.as_nanos()).unwrap_or(u64::MAX));
@@ -191,6 +266,29 @@ impl Drop for VirtualSleep {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_steady_time_does_not_care_what_the_clock_is_set_to() {
+        let (clock, control) = Clock::virtual_at(Time::from_unix_secs(1_000));
+        control.advance(Duration::from_secs(5));
+        let sent = clock.steady();
+        control.jump_to(Time::from_unix_secs(90_000));
+        control.advance(Duration::from_secs(3));
+        assert_eq!(clock.steady().since(sent), Duration::from_secs(3));
+        assert_eq!(clock.shown(sent), Time::from_unix_secs(90_000));
+        assert_eq!(clock.set_us(), (90_000 - 1_005) * 1_000_000);
+    }
+
+    #[test]
+    fn a_restart_goes_on_from_before_the_clock_was_set() {
+        let clock = Clock::real();
+        let before = clock.set_before(3_600_000_000);
+        let behind = clock.steady().since(before.steady());
+        assert!(behind.abs_diff(Duration::from_secs(3_600)) < Duration::from_secs(60));
+        let shown = before.shown(before.steady()).since(Time::EPOCH);
+        let now = before.now().since(Time::EPOCH);
+        assert!(shown.abs_diff(now) < Duration::from_secs(60));
+    }
 
     #[tokio::test]
     async fn a_virtual_sleep_ends_when_the_control_says_so() {

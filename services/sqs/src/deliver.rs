@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tasks::{Clock, Time};
+
 use crate::attributes;
 use crate::engine::{Engine, Queue};
 use crate::fault::Fault;
@@ -172,16 +174,26 @@ struct Grave {
 
 impl Received {
     /// All that SQS tells of a message besides its attributes.
-    pub(crate) fn system_attributes(&self, is_fifo: bool) -> BTreeMap<String, String> {
+    pub(crate) fn system_attributes(
+        &self,
+        is_fifo: bool,
+        clock: &Clock,
+    ) -> BTreeMap<String, String> {
         let message = &self.message;
         let sequence = is_fifo.then(|| sequence_number(self.receipt.seq));
+        let shown = |ms| {
+            clock
+                .shown(Time::from_unix_millis(ms))
+                .unix_millis()
+                .to_string()
+        };
         let pairs = [
             ("SenderId", Some(message.sender.clone())),
-            ("SentTimestamp", Some(message.sent_ms.to_string())),
+            ("SentTimestamp", Some(shown(message.sent_ms))),
             ("ApproximateReceiveCount", Some(self.count.to_string())),
             (
                 "ApproximateFirstReceiveTimestamp",
-                Some(self.first_ms.to_string()),
+                Some(shown(self.first_ms)),
             ),
             ("SequenceNumber", sequence),
             ("MessageDeduplicationId", message.dedup.clone()),

@@ -120,7 +120,7 @@ impl Live {
         }
         let next = keep.open(id).await?;
         let purged = keep.purged(id).await?;
-        let now_ms = tasks.clock().now().unix_millis();
+        let now_ms = tasks.clock().steady().unix_millis();
         let mut shelf = Shelf::new(is_fifo);
         let mut receipts: HashMap<_, _> = keep
             .receipts(id)
@@ -183,8 +183,10 @@ impl Live {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// By the steady clock, as all times of messages: what hides a message or lets it live lasts as long as it
+    /// was said, whatever the wall clock is set to meanwhile.
     pub(crate) fn now_ms(&self) -> i64 {
-        self.tasks.clock().now().unix_millis()
+        self.tasks.clock().steady().unix_millis()
     }
 
     pub(crate) fn counts(&self) -> Counts {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::Arn;
 use model::ports::{Attribute, AttributeValue, QueueFacts, QueueMessage, QueueReader, Unread};
+use tasks::Clock;
 
 use crate::engine::Engine;
 use crate::fault::Fault;
@@ -31,8 +32,8 @@ fn named(queue: &Arn) -> Result<QueueRef, Unread> {
     at.ok_or_else(|| unread(Fault::QueueDoesNotExist))
 }
 
-fn shown(one: Received, is_fifo: bool) -> QueueMessage {
-    let system = one.system_attributes(is_fifo).into_iter().collect();
+fn shown(one: Received, is_fifo: bool, clock: &Clock) -> QueueMessage {
+    let system = one.system_attributes(is_fifo, clock).into_iter().collect();
     let Received {
         message, receipt, ..
     } = one;
@@ -87,7 +88,10 @@ impl QueueReader for Engine {
         let wait = wait.min(WAIT_MAX);
         let received = Engine::receive(self, &at, &queue, &live, ask, wait).await;
         let received = received.map_err(unread)?.into_iter();
-        Ok(received.map(|one| shown(one, queue.is_fifo())).collect())
+        let clock = self.tasks.clock();
+        Ok(received
+            .map(|one| shown(one, queue.is_fifo(), clock))
+            .collect())
     }
 
     async fn delete(&self, queue: &Arn, receipts: &[String]) -> Result<(), Unread> {

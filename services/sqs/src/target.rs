@@ -108,7 +108,7 @@ impl Engine {
                 true => parcel.id.clone(),
                 false => self.tasks.ids().uuid(),
             },
-            sent_ms: self.tasks.clock().now().unix_millis(),
+            sent_ms: self.tasks.clock().steady().unix_millis(),
             sender: sender(parcel),
             attributes,
             trace: parcel.trace.clone(),

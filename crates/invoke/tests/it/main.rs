@@ -10,6 +10,7 @@
 mod concurrency;
 mod event;
 mod house;
+mod jumps;
 mod lifecycle;
 mod streamed;
 mod sync;

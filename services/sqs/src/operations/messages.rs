@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::lineage::chained;
+use tasks::Clock;
 use wire::Context;
 
 use super::named;
@@ -100,7 +101,7 @@ pub(super) fn draft(
     let delay_ms = delay_ms(queue, entry.delay_seconds)?;
     let mut message = Message {
         id: engine.tasks.ids().uuid(),
-        sent_ms: engine.tasks.clock().now().unix_millis(),
+        sent_ms: engine.tasks.clock().steady().unix_millis(),
         sender: cx.user_id().to_owned(),
         attributes,
         // A client that is traced says so in a header, or is known by its keys.
@@ -229,13 +230,19 @@ pub(crate) async fn receive(
     let shown = received.into_iter();
     Ok(ReceiveMessageResult {
         messages: shown
-            .map(|one| shown_as(one, &queue, &system, &wanted))
+            .map(|one| shown_as(one, &queue, engine.tasks.clock(), &system, &wanted))
             .collect(),
     })
 }
 
-fn shown_as(one: Received, queue: &Queue, system: &[String], wanted: &[String]) -> api::Message {
-    let mut attributes = one.system_attributes(queue.is_fifo());
+fn shown_as(
+    one: Received,
+    queue: &Queue,
+    clock: &Clock,
+    system: &[String],
+    wanted: &[String],
+) -> api::Message {
+    let mut attributes = one.system_attributes(queue.is_fifo(), clock);
     if !system.iter().any(|name| name == "All") {
         attributes.retain(|name, _| system.contains(name));
     }

@@ -110,7 +110,7 @@ pub(crate) async fn start(
         source: input.source_arn,
         destination: input.destination_arn,
         per_second: rate.and_then(|rate| u32::try_from(rate).ok()),
-        started_ms: live.now_ms(),
+        started_ms: engine.tasks.clock().now().unix_millis(),
         to_move: u64::try_from(live.counts().ready).unwrap_or(u64::MAX),
         moved: 0,
         status: Status::Running,

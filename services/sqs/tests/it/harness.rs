@@ -74,6 +74,14 @@ impl Sqs {
         }
     }
 
+    pub(crate) fn clock(&self) -> &tasks::Clock {
+        self.disk.clock()
+    }
+
+    pub(crate) fn control(&self) -> tasks::ClockControl {
+        self.disk.control()
+    }
+
     pub(crate) fn crash(&self) -> Image {
         self.disk.crash()
     }

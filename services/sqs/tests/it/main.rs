@@ -11,6 +11,7 @@
 mod clients;
 mod fifo;
 mod harness;
+mod jumps;
 mod messages;
 mod model;
 mod query;
