@@ -154,6 +154,9 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
     use super::*;
     use tasks::Time;
 
@@ -217,10 +220,11 @@ mod tests {
             pace.free = 0.0;
         }
         let waiting = courtesy.clone();
-        let mut event = Box::pin(async move { waiting.turn().await });
-        let is_over = |event: &mut std::pin::Pin<Box<_>>| {
-            let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            Future::poll(event.as_mut(), &mut cx).is_ready()
+        let mut event: Pin<Box<dyn Future<Output = ()>>> =
+            Box::pin(async move { waiting.turn().await });
+        let is_over = |event: &mut Pin<Box<dyn Future<Output = ()>>>| {
+            let mut cx = Context::from_waker(Waker::noop());
+            event.as_mut().poll(&mut cx).is_ready()
         };
         assert!(!is_over(&mut event));
         control.advance(WAIT_MAX / 2);

@@ -33,6 +33,9 @@ const REQUEST_BYTES_MAX: usize = 1 << 20;
 const TOPIC: &str = "arn:aws:sns:us-east-1:000000000000:down";
 const SINK: &str = "arn:aws:lambda:us-east-1:000000000000:function:sink";
 
+const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+const POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["sns:Publish","lambda:InvokeFunction"],"Resource":"*"}]}"#;
+
 /// Delivers for some minutes, soon again.  [SNS guide: message delivery retries]
 const PATIENCE: &str =
     r#"{"healthyRetryPolicy":{"minDelayTarget":1,"maxDelayTarget":3,"numRetries":100}}"#;
@@ -152,18 +155,40 @@ fn ran(audit: &Path) -> Result<BTreeMap<u64, u64>> {
 /// Two functions, one with an endpoint behind its topic, one with a function that has no room. Gives where
 /// that one notes its runs.
 fn prepare(scene: &Scene<'_>, endpoint: &Endpoint) -> Result<std::path::PathBuf> {
-    let form = |form: String| -> Result<()> {
-        let request = scene.kiln.form("sns", &form)?;
-        scene.kiln.client()?.succeed(&request).map(drop)
+    let form = |service, form: String| -> Result<()> {
+        let request = scene.kiln.form(service, &form)?;
+        let answer = scene.kiln.client()?.succeed(&request);
+        answer.with_context(|| form.clone()).map(drop)
     };
-    form("Action=CreateTopic&Version=2010-03-31&Name=down".to_owned())?;
-    form(format!(
-        "Action=Subscribe&Version=2010-03-31&TopicArn={}&Protocol=http&Endpoint={}&Attributes.entry.1.key=DeliveryPolicy\
+    // The role of all functions here may send to their destinations.
+    let trust = escaped(TRUST);
+    form(
+        "iam",
+        format!(
+            "Action=CreateRole&Version=2010-05-08&RoleName=bench&AssumeRolePolicyDocument={trust}"
+        ),
+    )?;
+    let policy = escaped(POLICY);
+    form(
+        "iam",
+        format!(
+            "Action=PutRolePolicy&Version=2010-05-08&RoleName=bench&PolicyName=send&PolicyDocument={policy}"
+        ),
+    )?;
+    form(
+        "sns",
+        "Action=CreateTopic&Version=2010-03-31&Name=down".to_owned(),
+    )?;
+    form(
+        "sns",
+        format!(
+            "Action=Subscribe&Version=2010-03-31&TopicArn={}&Protocol=http&Endpoint={}&Attributes.entry.1.key=DeliveryPolicy\
          &Attributes.entry.1.value={}",
-        escaped(TOPIC),
-        escaped(&format!("http://{}/", endpoint.address)),
-        escaped(PATIENCE)
-    ))?;
+            escaped(TOPIC),
+            escaped(&format!("http://{}/", endpoint.address)),
+            escaped(PATIENCE)
+        ),
+    )?;
     endpoint.confirm()?;
     scene.deploy("to-endpoint", 8)?;
     scene.deploy("to-function", 8)?;
