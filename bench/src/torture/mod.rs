@@ -108,7 +108,7 @@ const TRIALS: [Trial; 9] = [
     Trial {
         name: "overload",
         id: "R9",
-        full_min: 15,
+        full_min: 25,
         is_inside: false,
         run: overload::run,
     },

@@ -15,7 +15,7 @@ const MEMORY: Duration = Duration::from_millis(200);
 const LOOK: Duration = Duration::from_millis(10);
 /// The share of time that the server may be at work: a call comes at any moment, and finds it idle mostly.
 const BUSY_MAX: f64 = 0.3;
-/// Events that begin each second at least, and above how many nobody counts.
+/// Events that begin each second at least, and from how many on nobody counts.
 const RATE_MIN: f64 = 200.0;
 const RATE_MAX: f64 = 20_000.0;
 /// Slower by, faster by, at each look.
@@ -83,7 +83,7 @@ impl Courtesy {
 
     /// How long to wait before asking again; `None`: the event begins.
     fn wait(&self) -> Option<Duration> {
-        let (now, busy) = (self.clock.monotonic(), tasks::busy());
+        let (now, busy) = (self.clock.monotonic(), tasks::busy(&self.clock));
         self.pace().wait(now, busy)
     }
 }
@@ -121,7 +121,7 @@ impl Pace {
     fn wait(&mut self, now: Mono, busy: Duration) -> Option<Duration> {
         self.look(now, busy);
         let is_recent = |called: Mono| now.since(called) < MEMORY;
-        if !self.called.is_some_and(is_recent) {
+        if self.rate >= RATE_MAX || !self.called.is_some_and(is_recent) {
             self.begun += 1;
             return None;
         }

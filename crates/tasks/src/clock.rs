@@ -99,6 +99,10 @@ impl Clock {
         (Clock(Kind::Virtual(inner.clone())), ClockControl(inner))
     }
 
+    pub(crate) fn is_virtual(&self) -> bool {
+        matches!(self.0, Kind::Virtual(_))
+    }
+
     pub(crate) fn of(moved: Arc<Moved>) -> Clock {
         Clock(Kind::Moved(moved))
     }
