@@ -36,6 +36,24 @@ def alive(kiln):
 
 
 @pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Host": "rebound.evil.com:4566"},
+    ],
+)
+def test_a_web_page_of_another_host_is_refused(kiln, headers):
+    """API-3: where signatures are not checked, what a browser sends for a page is no caller."""
+    for method, path in [("GET", FUNCTIONS + "/"), ("POST", FUNCTIONS), ("GET", "/?Action=ListQueues")]:
+        status, _, body = ask(kiln, method, path, headers=headers)
+        assert status == 403 and b"AccessDeniedException" in body
+    own = {"Origin": "http://localhost:3000", "Sec-Fetch-Site": "same-site"}
+    assert ask(kiln, "GET", FUNCTIONS + "/", headers=own)[0] == 200
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"{",

@@ -89,6 +89,14 @@ def test_the_event_comes_from_argument_file_or_input(kiln, deployed, tmp_path):
         assert "REPORT RequestId: " in done.stderr
 
 
+def test_an_event_is_handed_over_and_followed_by_its_id(kiln, deployed):
+    """ASY-2: the id that the answer names is the one that the journal knows."""
+    sent = run("invoke", deployed, '{"n": 1}', "--event", kiln=kiln)
+    assert sent.returncode == 0, sent.stderr
+    trace = lambda: run("trace", sent.stdout.strip(), kiln=kiln).stdout
+    assert eventually(lambda: "ended: Success" in trace()), trace()
+
+
 def test_a_function_error_is_shown_and_makes_the_command_fail(kiln, deployed):
     """INV-6."""
     done = run("invoke", deployed, '{"fail": true}', "--json", kiln=kiln)

@@ -106,12 +106,14 @@ def test_an_update_retires_the_old_environment(deploy):
 
 def test_a_call_in_flight_ends_on_the_old_code(kiln, deploy):
     """FN-10."""
-    old = "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 'old'\n"
+    old = "import time\ndef handler(e, c):\n    print('begun', e)\n    time.sleep(e)\n    return 'old'\n"
     function = deploy({"index.py": old})
     function(0)
+    logs = kiln.client("logs")
+    begun = {"logGroupName": f"/aws/lambda/{function.name}", "filterPattern": '"begun 3"'}
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(function, 2)
-        time.sleep(0.3)
+        running = pool.submit(function, 3)
+        assert eventually(lambda: logs.filter_log_events(**begun)["events"])
         function.code({"index.py": old.replace("old", "new")})
         assert function(0).value == "new"
         assert running.result().value == "old"

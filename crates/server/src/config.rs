@@ -86,6 +86,12 @@ pub(crate) static SETTINGS: &[Setting] = &[
         "end of the hosts of function URLs: a name, or scheme and authority",
     ),
     setting(
+        "hosts",
+        "KILN_HOSTS",
+        "",
+        "names of this server that clients use: kiln.example.com,other.example.com",
+    ),
+    setting(
         "auth",
         "KILN_AUTH",
         "parse",
@@ -310,6 +316,7 @@ pub(crate) struct Config {
     pub(crate) account: Account,
     pub(crate) region: Region,
     pub(crate) url_domain: String,
+    pub(crate) hosts: Vec<String>,
     pub(crate) auth: Auth,
     pub(crate) credential: Option<(String, String)>,
     pub(crate) backend: Backend,
@@ -461,6 +468,11 @@ impl Layers {
             account: self.parse("account", str::parse)?,
             region: self.parse("region", str::parse)?,
             url_domain: text("url_domain")?,
+            hosts: text("hosts")?
+                .split(',')
+                .map(|host| host.trim().to_owned())
+                .filter(|host| !host.is_empty())
+                .collect(),
             auth: self.parse("auth", |t| match t {
                 "off" => Ok(Auth::Off),
                 "parse" => Ok(Auth::Parse),

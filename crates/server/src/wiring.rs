@@ -179,7 +179,8 @@ pub(crate) async fn build(
     };
     let access = Access::new(mode, Arc::new(known))
         .default_account(config.account.as_str())
-        .default_region(config.region.as_str());
+        .default_region(config.region.as_str())
+        .own_hosts(&config.hosts);
     let lambda = lambda::Deps {
         functions: functions.clone(),
         invoke: invoke.clone(),

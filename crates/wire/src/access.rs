@@ -94,6 +94,8 @@ pub struct Access {
     credentials: Arc<dyn Credentials>,
     account: Arc<str>,
     region: Arc<str>,
+    /// Names of this server, in lower case.
+    hosts: Arc<[String]>,
     keys: Arc<Keys>,
 }
 
@@ -105,6 +107,7 @@ impl Access {
             credentials,
             account: Arc::from("000000000000"),
             region: Arc::from("us-east-1"),
+            hosts: Arc::default(),
             keys: Arc::default(),
         }
     }
@@ -139,6 +142,14 @@ impl Access {
     #[must_use]
     pub fn default_region(mut self, region: &str) -> Access {
         self.region = Arc::from(region);
+        self
+    }
+
+    /// Names by which clients may ask where signatures are not checked, besides addresses and names that are
+    /// nobody's; names below them are good too.
+    #[must_use]
+    pub fn own_hosts<'a>(mut self, hosts: impl IntoIterator<Item = &'a String>) -> Access {
+        self.hosts = hosts.into_iter().map(|h| h.to_ascii_lowercase()).collect();
         self
     }
 }

@@ -50,6 +50,7 @@ impl Stream {
             Box::pin(async move { clock.sleep(WRITE_PAUSE_MAX).await })
         });
         ready!(pause.as_mut().poll(cx));
+        self.pause = None; // it must not be asked again
         let why = "the client does not read its answer";
         Poll::Ready(Err(io::Error::new(ErrorKind::TimedOut, why)))
     }

@@ -102,8 +102,10 @@ impl Access {
         now_unix_ms: i64,
         is_loopback: bool,
     ) -> Result<Admitted, Denied> {
-        if self.mode_for(is_loopback) != Mode::Strict && page::is_foreign(parts) {
-            return Err(Denied::ForeignPage);
+        if self.mode_for(is_loopback) != Mode::Strict
+            && let Some(foreign) = page::foreign(parts, &self.hosts)
+        {
+            return Err(Denied::Foreign(foreign));
         }
         self.admit(parts, service, now_unix_ms, is_loopback)
     }

@@ -1,3 +1,4 @@
+use super::page::Foreign;
 use crate::sigv4::Malformed;
 use crate::sigv4::chunked::Broken;
 use crate::{Fault, Protocol};
@@ -12,7 +13,7 @@ pub(crate) enum Denied {
     /// The signature is wrong, or what it stands for contradicts itself.
     Signature(String),
     /// A web page of another host asks, where signatures are not checked.
-    ForeignPage,
+    Foreign(Foreign),
     /// The framing of an `aws-chunked` body is broken.
     Framing,
 }
@@ -66,9 +67,16 @@ impl Denied {
                 403,
                 text,
             ),
-            Denied::ForeignPage => {
-                let text =
-                    "Web pages of other hosts may not call this API unless signatures are checked.";
+            Denied::Foreign(what) => {
+                let text = match what {
+                    Foreign::Page => {
+                        "Web pages of other hosts may not call this API unless signatures are checked."
+                    }
+                    Foreign::Host => {
+                        "This name may be anybody's: use an address or localhost, add it to the setting hosts, \
+                         or have signatures checked."
+                    }
+                };
                 return Fault::client("AccessDeniedException", 403, text);
             }
             Denied::Framing => {
