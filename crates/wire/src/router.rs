@@ -241,7 +241,7 @@ impl Router {
         };
         let found = settled.and_then(|form| {
             let tree = find::form_members(parts, &form)?;
-            let target = find::action(&self.services, &tree, scope)?;
+            let target = find::action(&self.services, &tree, scope, parts.uri.path() == "/")?;
             match is_public && !target.operation.is_public {
                 true => Err(Fault::client(
                     "MissingAuthenticationToken",

@@ -48,6 +48,8 @@ pub(crate) struct Operation {
     pub(crate) body_bytes_max: u64,
     pub(crate) oversize: Option<Oversize>,
     pub(crate) is_public: bool,
+    /// Whether a form for it may not be sent to the URL of a resource.
+    pub(crate) is_root_only: bool,
     /// Lists and maps that the query protocol spells without an element around them.
     pub(crate) flat: &'static [Flat],
     /// The input as the handler's shape has it; none for raw operations.
@@ -286,6 +288,11 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
         self
     }
 
+    /// A form for the operation declared last names no resource, and is refused at the URL of one.
+    pub fn root_only(self) -> Self {
+        self.last(|operation| operation.is_root_only = true)
+    }
+
     /// The operation declared last needs no signature: it checks its callers itself.
     pub fn public(self) -> Self {
         self.last(|operation| operation.is_public = true)
@@ -331,6 +338,7 @@ impl<S: Send + Sync + 'static> ServiceBuilder<S> {
             body_bytes_max: BODY_BYTES_MAX,
             oversize: None,
             is_public: false,
+            is_root_only: false,
             flat: &[],
             input: None,
         });

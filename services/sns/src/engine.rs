@@ -10,6 +10,7 @@ use crate::names::{SubscriptionRef, TopicRef};
 use crate::record::{Published, SigningKey, SmsAttributes, Subscription, Topic};
 use crate::sequence::Sequence;
 use crate::signing::{self, Signer};
+use crate::turns::Turns;
 
 const SPACE: Space = Space("sns");
 
@@ -18,6 +19,9 @@ const ATTEMPTS_MAX: usize = 16;
 
 /// Subscriptions of one topic. Differs: AWS allows 12.5 million.
 pub(crate) const SUBSCRIPTIONS_MAX: usize = 10_000;
+
+/// Filter policies of one topic.  [SNS guide: filter policy constraints]
+pub(crate) const FILTERS_MAX: usize = 200;
 
 /// Operations in one transaction of the store.
 pub(crate) const TXN_MAX: usize = 100;
@@ -44,6 +48,8 @@ pub struct Engine {
     pub(crate) certificate_name: String,
     tasks: Tasks,
     pub(crate) sequence: Sequence,
+    /// Of topics whose subscriptions change, and of groups of FIFO topics.
+    pub(crate) turns: Turns,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) web: Arc<dyn Web>,
     pub(crate) settings: Settings,
@@ -95,6 +101,7 @@ impl Engine {
             certificate_name,
             tasks: tasks.clone(),
             sequence: Sequence::default(),
+            turns: Turns::default(),
             outbox,
             web,
             settings,

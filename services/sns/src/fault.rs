@@ -34,6 +34,8 @@ pub(crate) enum Fault {
     TooManyTags,
     #[error("Subscription limit exceeded")]
     TooManySubscriptions,
+    #[error("Filter policy limit exceeded")]
+    TooManyFilters,
     /// Somebody else changed the topic between reading and writing, again and again.
     #[error(
         "A tag or topic attribute was changed by another request at the same time. Try again later."
@@ -104,6 +106,7 @@ impl From<Fault> for wire::Fault {
             Fault::Authorization(_) => ("AuthorizationError", 403),
             Fault::TooManyTags => ("TagLimitExceeded", 400),
             Fault::TooManySubscriptions => ("SubscriptionLimitExceeded", 403),
+            Fault::TooManyFilters => ("FilterPolicyLimitExceeded", 403),
             Fault::Overtaken => ("ConcurrentAccess", 400),
             Fault::NotBuilt(_) => return wire::Fault::server("NotImplementedException", 501, text),
             Fault::Store(error) => return wire::Fault::internal(format!("{text}: {error}")),

@@ -29,6 +29,7 @@ mod subscription_attributes;
 mod sweep;
 mod target;
 mod topic_attributes;
+mod turns;
 mod web;
 
 use std::sync::Arc;

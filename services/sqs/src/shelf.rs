@@ -104,7 +104,7 @@ pub(crate) struct Pick {
 /// Whether a receipt handle still holds its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// In flight by this receive, since then.
+    /// In flight, since then.
     Held { since_ms: i64 },
     /// The message is there, by now visible or received by somebody else.
     Expired,
@@ -275,10 +275,13 @@ impl Shelf {
         Picked { seq, receipts }
     }
 
+    /// Who holds a message. On a standard queue an earlier receive of what is in flight is as good as
+    /// the last one.  [recorded from AWS; SQS API: ChangeMessageVisibility]
     pub(crate) fn hold_of(&mut self, seq: Seq, nonce: u64, now_ms: i64) -> Hold {
         self.tick(now_ms);
+        let is_good = |known: u64| !self.is_fifo || known == nonce;
         match self.marks.get(&seq) {
-            Some(mark) if mark.phase == Phase::InFlight && mark.receipt.nonce == nonce => {
+            Some(mark) if mark.phase == Phase::InFlight && is_good(mark.receipt.nonce) => {
                 Hold::Held {
                     since_ms: mark.receipt.last_ms,
                 }

@@ -151,11 +151,12 @@ pub(super) fn form_members(parts: &Parts, form: &[u8]) -> Result<Tree, Fault> {
     unflatten(&all)
 }
 
-/// The operation that a form's `Action` names.
+/// The operation that a form's `Action` names; `is_root`: whether it was sent to the path `/`.
 pub(super) fn action<'a>(
     services: &'a [Arc<Service>],
     form: &Tree,
     scope: Option<&str>,
+    is_root: bool,
 ) -> Result<Target<'a>, Fault> {
     let text = |name: &str| match form {
         Tree::Names(names) => match names.get(name) {
@@ -178,13 +179,22 @@ pub(super) fn action<'a>(
         };
         let index = service.by_name.get(name);
         let operation = index.and_then(|index| service.operations.get(*index));
-        if let Some(operation) = operation {
-            return Ok(Target {
-                service,
-                operation,
-                protocol,
-                members: Map::new(),
-            });
+        match operation {
+            Some(operation) if is_root || !operation.is_root_only => {
+                return Ok(Target {
+                    service,
+                    operation,
+                    protocol,
+                    members: Map::new(),
+                });
+            }
+            None if is_root || service.path_member.is_none() => {}
+            // Resources with URLs of their own answer so.  [recorded from SQS]
+            _ => {
+                let shown: String = name.chars().take(SHOWN_MAX).collect();
+                let text = format!("The action {shown} is not valid for this endpoint.");
+                return Err(Fault::client("InvalidAction", 400, text));
+            }
         }
     }
     let version = text("Version");
@@ -195,8 +205,11 @@ pub(super) fn action<'a>(
     ))
 }
 
+/// Characters of an unknown name in an answer.
+const SHOWN_MAX: usize = 128;
+
 fn unknown_operation(target: &str) -> Fault {
-    let shown: String = target.chars().take(128).collect();
+    let shown: String = target.chars().take(SHOWN_MAX).collect();
     Fault::client(
         "UnknownOperationException",
         400,

@@ -141,6 +141,29 @@ fn faults_have_the_envelope_of_the_query_protocol() {
 }
 
 #[test]
+fn what_is_no_action_at_the_url_of_a_resource_is_said_in_other_words() {
+    for (path, action, wanted) in [
+        ("/", "Fly", "Could not find operation Fly for version "),
+        (
+            "/000000000000/q",
+            "Fly",
+            "The action Fly is not valid for this endpoint.",
+        ),
+        (
+            "/000000000000/q",
+            "RootEcho",
+            "The action RootEcho is not valid for this endpoint.",
+        ),
+    ] {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = call(Method::POST, path, &headers, format!("Action={action}"));
+        let text = answer.text();
+        let wanted = format!("<Code>InvalidAction</Code><Message>{wanted}</Message>");
+        assert!(answer.status == 400 && text.contains(&wanted), "{text}");
+    }
+}
+
+#[test]
 fn odd_names_are_refused_or_left_out() {
     let deep = format!("Action=Echo&{}=x", vec!["a"; 30].join("."));
     assert_eq!(form(&deep).status, 400);

@@ -133,7 +133,10 @@ pub(crate) fn service() -> Service {
             Protocol::Query { xmlns: XMLNS },
         ])
         .internal_failure("ServiceException", "Something went wrong.")
+        .path_member("Name")
         .operation("Echo", echo)
+        .operation("RootEcho", echo)
+        .root_only()
         .operation("Fail", fail)
         .operation("Nothing", nothing)
         .operation("WhoAmI", whoami)

@@ -265,10 +265,13 @@ impl Engine {
         // A topic that is made anew under the same name remembers nothing.
         let scope = format!("{}\n{scope}", audience.topic.created_ms);
         let scope = message::content_id(&scope);
+        // The messages of a group reach the outbox in the order of their numbers.
+        let turn = self.turns.take((audience.at.arn(), group)).await?;
         let published = self.remember(&audience.at, &scope).await?;
         if !published.is_posted {
             let (id, sequence) = (&published.message_id, Some(published.sequence.as_str()));
             self.deliver(audience, draft, id, sequence, origin).await?;
+            drop(turn);
             self.mark(&audience.at, &scope, &published).await?;
         }
         Ok(PublishResponse {

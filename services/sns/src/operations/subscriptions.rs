@@ -9,7 +9,7 @@ use crate::api::{
     AttributesResponse, SetSubscriptionAttributesInput, SubscribeInput, SubscriptionArnResponse,
     SubscriptionInput,
 };
-use crate::engine::{Engine, SUBSCRIPTIONS_MAX};
+use crate::engine::{Engine, FILTERS_MAX, SUBSCRIPTIONS_MAX};
 use crate::fault::Fault;
 use crate::names::{SubscriptionRef, TopicRef};
 use crate::notification::HandshakeKind;
@@ -36,6 +36,8 @@ pub(crate) async fn subscribe(
         .with("sns:Endpoint", endpoint);
     engine.admit(&cx, &at, &topic, "Subscribe", keys)?;
     let shows_arn = input.return_subscription_arn.unwrap_or(false);
+    // Two that ask for the same at the same time get the same subscription.
+    let _turn = engine.turns.take(at.arn()).await?;
     let have = engine.all_subscriptions_of(&at).await?;
     let now = engine.now();
     let is_same = |s: &&Subscription| {
@@ -56,6 +58,9 @@ pub(crate) async fn subscribe(
     }
     if have.len() >= SUBSCRIPTIONS_MAX {
         return Err(Fault::TooManySubscriptions.into());
+    }
+    if attributes.contains_key("FilterPolicy") {
+        check_filters(&have, now)?;
     }
     let id = engine.ids.uuid();
     let token = handshakes::token(&engine, &id);
@@ -89,6 +94,18 @@ pub(crate) async fn subscribe(
         handshakes::post(&engine, &at, &subscription, HandshakeKind::Subscription).await?;
     }
     Ok(answer(&at, &subscription, shows_arn))
+}
+
+/// Whether the topic may have one more filter policy.
+fn check_filters(have: &[Subscription], now: i64) -> Result<(), Fault> {
+    let has_filter = |s: &&Subscription| {
+        let is_there = !s.is_deleted() && !s.is_over(now);
+        is_there && s.attributes.contains_key("FilterPolicy")
+    };
+    match have.iter().filter(has_filter).count() < FILTERS_MAX {
+        true => Ok(()),
+        false => Err(Fault::TooManyFilters),
+    }
 }
 
 fn account_of(endpoint: &str) -> Option<String> {
@@ -227,6 +244,11 @@ pub(crate) async fn set_attribute(
     let value = input.attribute_value.as_deref().unwrap_or_default();
     let subscription = engine.subscription(&at).await?;
     permit::check_owner(&cx, &at.topic, &subscription, "SetSubscriptionAttributes")?;
+    let _turn = engine.turns.take(at.topic.arn()).await?;
+    if name == "FilterPolicy" && !value.is_empty() && !subscription.attributes.contains_key(name) {
+        let have = engine.all_subscriptions_of(&at.topic).await?;
+        check_filters(&have, engine.now())?;
+    }
     engine
         .change_subscription(&at, |subscription| {
             subscription_attributes::set(&mut subscription.attributes, &at.topic, name, value)

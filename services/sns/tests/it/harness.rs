@@ -1,4 +1,5 @@
 use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -6,17 +7,26 @@ use async_trait::async_trait;
 use model::ports::{NotPosted, Outbox, Posting, Unanswered, Web, WebAnswer, WebRequest};
 use store::simulated::{self, Disk};
 use store::{Key, Space, Store};
+use tokio::sync::Notify;
 use wire::testing::QueryClient;
 use wire::{Access, Router};
 
 /// Keeps what was posted.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<Posting>>);
+pub(crate) struct Kept {
+    posted: Mutex<Vec<Posting>>,
+    /// Whether the next post waits for its release.
+    holds: AtomicBool,
+    released: Notify,
+}
 
 #[async_trait]
 impl Outbox for Kept {
     async fn post(&self, postings: Vec<Posting>) -> Result<(), NotPosted> {
-        self.0.lock().unwrap().extend(postings);
+        if self.holds.swap(false, Ordering::Relaxed) {
+            self.released.notified().await;
+        }
+        self.posted.lock().unwrap().extend(postings);
         Ok(())
     }
 }
@@ -104,7 +114,21 @@ impl Sns {
 
     /// What was posted since the last time.
     pub(crate) fn posted(&self) -> Vec<Posting> {
-        std::mem::take(&mut *self.outbox.0.lock().unwrap())
+        std::mem::take(&mut *self.outbox.posted.lock().unwrap())
+    }
+
+    /// Whoever posts next waits until [`Sns::release_post`].
+    pub(crate) fn hold_first_post(&self) {
+        self.outbox.holds.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn release_post(&self) {
+        self.outbox.released.notify_one();
+    }
+
+    /// Lets every task go as far as it can.
+    pub(crate) async fn settle(&self) {
+        settle().await;
     }
 }
 

@@ -5,5 +5,6 @@
 mod fanout;
 mod harness;
 mod permits;
+mod races;
 mod sweep;
 mod topics;

@@ -116,8 +116,17 @@ async fn visibility_is_changed_one_by_one_and_in_batches() {
         sqs.ok("ChangeMessageVisibility", change.clone()).await;
         let again = sqs.receive(&url).await;
         assert_eq!(bodies(&again), ["a"]);
-        // The old handle holds nothing any more, and AWS does not mind.
-        sqs.ok("ChangeMessageVisibility", change).await;
+        // An earlier handle is as good as the last one while the message is in flight.
+        sqs.ok("ChangeMessageVisibility", change.clone()).await;
+        let again = sqs.receive(&url).await;
+        assert_eq!(bodies(&again), ["a"]);
+        // Of a message that is visible it changes nothing, and AWS does not mind.
+        let open = json!({"QueueUrl": url, "ReceiptHandle": again[0]["ReceiptHandle"], "VisibilityTimeout": 0});
+        sqs.ok("ChangeMessageVisibility", open).await;
+        let held = json!({"QueueUrl": url, "ReceiptHandle": handle, "VisibilityTimeout": 9});
+        sqs.ok("ChangeMessageVisibility", held).await;
+        let again = sqs.receive(&url).await;
+        assert_eq!(bodies(&again), ["a"]);
         assert!(sqs.bodies(&url).await.is_empty());
         let batch = json!({"QueueUrl": url, "Entries": [
             {"Id": "1", "ReceiptHandle": got[1]["ReceiptHandle"], "VisibilityTimeout": 100},
