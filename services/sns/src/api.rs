@@ -290,11 +290,60 @@ pub(crate) struct SetApplicationInput {
     pub(crate) attributes: Option<BTreeMap<String, String>>,
 }
 
-/// There are none: the members of an application are never shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ApplicationArnResponse {
+    pub(crate) platform_application_arn: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ApplicationShape {
+    pub(crate) platform_application_arn: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ListApplicationsResponse {
-    pub(crate) platform_applications: Vec<Empty>,
+    pub(crate) platform_applications: Vec<ApplicationShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_token: Option<String>,
+}
+
+/// Of an application and of an endpoint.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct NamedAttributesResponse {
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListEndpointsInput {
+    pub(crate) platform_application_arn: Option<String>,
+    pub(crate) next_token: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct EndpointArnResponse {
+    pub(crate) endpoint_arn: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct EndpointShape {
+    pub(crate) endpoint_arn: String,
+    pub(crate) attributes: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ListEndpointsResponse {
+    pub(crate) endpoints: Vec<EndpointShape>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_token: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -302,6 +351,8 @@ pub(crate) struct ListApplicationsResponse {
 pub(crate) struct CreateEndpointInput {
     pub(crate) platform_application_arn: Option<String>,
     pub(crate) token: Option<String>,
+    pub(crate) custom_user_data: Option<String>,
+    pub(crate) attributes: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -355,4 +406,26 @@ pub(crate) struct NextTokenInput {}
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ListOptedOutResponse {
     pub(crate) phone_numbers: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct NoInput {}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct SandboxStatusResponse {
+    pub(crate) is_in_sandbox: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct PagedInput {
+    pub(crate) max_results: Option<i64>,
+}
+
+/// Of numbers in the sandbox and of those that messages come from: there are none.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct NoNumbersResponse {
+    pub(crate) phone_numbers: Vec<Empty>,
 }

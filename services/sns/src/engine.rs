@@ -6,6 +6,7 @@ use tasks::{Clock, Ids, Tasks};
 use tokio::sync::OnceCell;
 
 use crate::fault::Fault;
+use crate::mobile::{Application, Endpoint};
 use crate::names::{SubscriptionRef, TopicRef};
 use crate::record::{Published, SigningKey, SmsAttributes, Subscription, Topic};
 use crate::sequence::Sequence;
@@ -41,6 +42,8 @@ pub struct Engine {
     pub(crate) subscriptions: Table<Subscription>,
     pub(crate) published: Table<Published>,
     pub(crate) sms: Table<SmsAttributes>,
+    pub(crate) applications: Table<Application>,
+    pub(crate) endpoints: Table<Endpoint>,
     keys: Table<SigningKey>,
     /// Made when it is first needed: that takes as long as the whole start.
     signer: OnceCell<Signer>,
@@ -48,7 +51,7 @@ pub struct Engine {
     pub(crate) certificate_name: String,
     tasks: Tasks,
     pub(crate) sequence: Sequence,
-    /// Of topics whose subscriptions change, and of groups of FIFO topics.
+    /// Of topics whose subscriptions change, of groups of FIFO topics, and of applications.
     pub(crate) turns: Turns,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) web: Arc<dyn Web>,
@@ -96,6 +99,8 @@ impl Engine {
             subscriptions: Table::new(store, SPACE),
             published: Table::new(store, SPACE),
             sms: Table::new(store, SPACE),
+            applications: Table::new(store, SPACE),
+            endpoints: Table::new(store, SPACE),
             keys,
             signer: OnceCell::new(),
             certificate_name,

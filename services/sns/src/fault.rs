@@ -36,6 +36,12 @@ pub(crate) enum Fault {
     TooManySubscriptions,
     #[error("Filter policy limit exceeded")]
     TooManyFilters,
+    #[error("Endpoint limit exceeded")]
+    TooManyEndpoints,
+    #[error("Endpoint is disabled")]
+    EndpointDisabled,
+    #[error("Platform application is disabled")]
+    ApplicationDisabled,
     /// Somebody else changed the topic between reading and writing, again and again.
     #[error(
         "A tag or topic attribute was changed by another request at the same time. Try again later."
@@ -107,6 +113,9 @@ impl From<Fault> for wire::Fault {
             Fault::TooManyTags => ("TagLimitExceeded", 400),
             Fault::TooManySubscriptions => ("SubscriptionLimitExceeded", 403),
             Fault::TooManyFilters => ("FilterPolicyLimitExceeded", 403),
+            Fault::TooManyEndpoints => ("InvalidParameter", 400),
+            Fault::EndpointDisabled => ("EndpointDisabled", 400),
+            Fault::ApplicationDisabled => ("PlatformApplicationDisabled", 400),
             Fault::Overtaken => ("ConcurrentAccess", 400),
             Fault::NotBuilt(_) => return wire::Fault::server("NotImplementedException", 501, text),
             Fault::Store(error) => return wire::Fault::internal(format!("{text}: {error}")),

@@ -123,6 +123,19 @@ fn by_protocol(message: &str) -> Result<BTreeMap<String, String>, Fault> {
     Ok(texts)
 }
 
+/// Whether a message of structure `json` has a text for an endpoint of this platform.
+pub(crate) fn check_push(message: &str, platform: &str) -> Result<(), Fault> {
+    let wrong = "Message Structure - JSON message body failed to parse";
+    let parsed: Value = serde_json::from_str(message).map_err(|_| Fault::parameter(wrong))?;
+    let has = |name: &str| parsed.get(name).is_some_and(Value::is_string);
+    match has("default") || has(platform) {
+        true => Ok(()),
+        false => Err(Fault::parameter(format!(
+            "JSON must contain an entry for 'default' or '{platform}'."
+        ))),
+    }
+}
+
 fn check_attribute(name: &str, sent: MessageAttribute, place: &str) -> Result<Attribute, Fault> {
     check_name(name)?;
     let Some(kind) = sent.data_type else {

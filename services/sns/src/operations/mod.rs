@@ -1,10 +1,11 @@
 //! One function for each operation: shape → checks → engine → shape.
 
+pub(crate) mod applications;
 pub(crate) mod certificate;
 pub(crate) mod data_protection;
+pub(crate) mod endpoints;
 pub(crate) mod handshakes;
 pub(crate) mod lists;
-pub(crate) mod mobile;
 pub(crate) mod permissions;
 pub(crate) mod publish;
 pub(crate) mod sms;

@@ -58,17 +58,26 @@ pub(crate) async fn publish(
         let is_good = number
             .strip_prefix('+')
             .is_some_and(subscriptions::is_phone_number);
-        return Err(match is_good {
-            true => Fault::NotBuilt("text messages"),
-            false => Fault::parameter(format!(
-                "PhoneNumber Reason: {number} is not valid to publish to"
-            )),
+        if !is_good {
+            let text = format!("PhoneNumber Reason: {number} is not valid to publish to");
+            return Err(Fault::parameter(text).into());
         }
-        .into());
+        return Ok(nowhere(&engine, input, "text message", None)?);
+    }
+    if let (None, Some(target)) = (&input.topic_arn, &input.target_arn)
+        && let Some(platform) = platform_of(target)
+    {
+        engine.check_push(&cx, "TargetArn", target).await?;
+        return Ok(nowhere(
+            &engine,
+            input,
+            "push notification",
+            Some(&platform),
+        )?);
     }
     let at = match (&input.topic_arn, &input.target_arn) {
         (Some(text), _) => TopicRef::parse(&cx, "TopicArn", text)?,
-        (None, Some(text)) => target(&cx, text)?,
+        (None, Some(text)) => TopicRef::parse(&cx, "TargetArn", text)?,
         (None, None) => {
             return Err(Fault::parameter(
                 "TopicArn or TargetArn Reason: no value for required parameter",
@@ -98,15 +107,49 @@ pub(crate) async fn publish(
     Ok(engine.publish(&audience, &draft, &origin).await?)
 }
 
-/// The topic of `TargetArn`, which may also name a mobile endpoint.
-fn target(cx: &Context, text: &str) -> Result<TopicRef, Fault> {
-    let arn = arn("TargetArn", text)?;
-    if arn.service == "sns" && arn.resource.starts_with("endpoint/") {
-        return Err(Fault::parameter(
-            "TargetArn Reason: No endpoint found for the target arn specified",
-        ));
+/// The platform of a `TargetArn` that names a mobile endpoint.
+fn platform_of(text: &str) -> Option<String> {
+    let arn = arn("TargetArn", text).ok()?;
+    let endpoint = arn.resource.strip_prefix("endpoint/")?;
+    let (platform, _) = endpoint.split_once('/')?;
+    (arn.service == "sns").then(|| platform.to_owned())
+}
+
+/// Checks a message that goes to a phone or an app: Kiln has no way there, and says so in its log.
+fn nowhere(
+    engine: &Engine,
+    input: PublishInput,
+    kind: &'static str,
+    platform: Option<&str>,
+) -> Result<PublishResponse, Fault> {
+    let text = required("Message", input.message.as_ref())?;
+    let structure = match (input.message_structure.as_deref(), platform) {
+        (Some("json"), Some(platform)) => {
+            message::check_push(text, platform)?;
+            None
+        }
+        (structure, _) => structure,
+    };
+    let message = Message::check(
+        text,
+        structure,
+        input.subject.as_deref(),
+        input.message_attributes.unwrap_or_default(),
+        "messageAttributes",
+    )?;
+    if message.bytes > message::BYTES_MAX {
+        return Err(Fault::parameter("Message too long"));
     }
-    TopicRef::parse(cx, "TargetArn", text)
+    let message_id = engine.ids.uuid();
+    tracing::warn!(
+        message_id,
+        kind,
+        "accepted and not delivered: Kiln sends none of these"
+    );
+    Ok(PublishResponse {
+        message_id,
+        sequence_number: None,
+    })
 }
 
 pub(crate) async fn batch(

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use store::Expect;
-use wire::Context;
+use wire::{Checks, Context};
 
 use super::{required, subscriptions};
 use crate::api::{
-    Empty, GetSmsInput, GetSmsResponse, ListOptedOutResponse, NextTokenInput, OptedOutResponse,
-    PhoneNumberInput, SetSmsInput,
+    Empty, GetSmsInput, GetSmsResponse, ListOptedOutResponse, NextTokenInput, NoInput,
+    NoNumbersResponse, OptedOutResponse, PagedInput, PhoneNumberInput, SandboxStatusResponse,
+    SetSmsInput,
 };
 use crate::engine::Engine;
 use crate::fault::Fault;
@@ -119,6 +120,46 @@ pub(crate) async fn opted_out(
     _input: NextTokenInput,
 ) -> Result<ListOptedOutResponse, wire::Fault> {
     Ok(ListOptedOutResponse {
+        phone_numbers: Vec::new(),
+    })
+}
+
+/// Every account is in the sandbox: Kiln sends no text messages.
+pub(crate) async fn sandbox_status(
+    _engine: Arc<Engine>,
+    _cx: Context,
+    _input: NoInput,
+) -> Result<SandboxStatusResponse, wire::Fault> {
+    Ok(SandboxStatusResponse {
+        is_in_sandbox: true,
+    })
+}
+
+/// [SNS API: ListSMSSandboxPhoneNumbers]
+pub(crate) async fn sandbox_numbers(
+    _engine: Arc<Engine>,
+    _cx: Context,
+    input: PagedInput,
+) -> Result<NoNumbersResponse, wire::Fault> {
+    no_numbers(&input, 100)
+}
+
+/// [SNS API: ListOriginationNumbers]
+pub(crate) async fn origination_numbers(
+    _engine: Arc<Engine>,
+    _cx: Context,
+    input: PagedInput,
+) -> Result<NoNumbersResponse, wire::Fault> {
+    no_numbers(&input, 30)
+}
+
+fn no_numbers(input: &PagedInput, results_max: i64) -> Result<NoNumbersResponse, wire::Fault> {
+    if let Some(results) = input.max_results {
+        let mut checks = Checks::default();
+        checks.range(results, "maxResults", 1, results_max);
+        checks.done()?;
+    }
+    Ok(NoNumbersResponse {
         phone_numbers: Vec::new(),
     })
 }

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 use crate::names::{SubscriptionRef, TopicRef};
 use crate::notification::HandshakeKind;
 use crate::record::{State, Subscription};
-use crate::{permit, subscription_attributes};
+use crate::{mobile, permit, subscription_attributes};
 
 /// Bytes of the URL of an HTTP endpoint.
 const URL_MAX: usize = 2_048;
@@ -78,7 +78,7 @@ pub(crate) async fn subscribe(
             "sqs" if account_of(endpoint).as_deref() != Some(cx.account()) => {
                 State::Pending { token }
             }
-            "sqs" | "lambda" | "sms" => State::Confirmed {
+            "sqs" | "lambda" | "sms" | "application" => State::Confirmed {
                 was_authenticated: true,
                 token: None,
             },
@@ -149,8 +149,7 @@ fn check_endpoint(
             }
             return Ok(());
         }
-        "lambda" | "http" | "https" | "email" | "email-json" | "sms" => {}
-        "application" => return Err(Fault::NotBuilt("subscriptions of the protocol application")),
+        "lambda" | "http" | "https" | "email" | "email-json" | "sms" | "application" => {}
         "firehose" => return Err(Fault::NotBuilt("subscriptions of the protocol firehose")),
         other => {
             return Err(Fault::parameter(format!(
@@ -185,6 +184,12 @@ fn check_endpoint(
                 .check(endpoint)
                 .map_err(|why| Fault::parameter(format!("Endpoint Reason: {why}")))
         }
+        "application" => match mobile::endpoint("Endpoint", endpoint) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(Fault::parameter(format!(
+                "Application endpoint arn invalid:{endpoint}"
+            ))),
+        },
         "sms" => {
             let digits = endpoint.strip_prefix('+').unwrap_or(endpoint);
             match is_phone_number(digits) {

@@ -106,36 +106,3 @@ async fn endpoints_and_attributes_of_subscriptions_are_checked() {
         .await;
     assert_eq!(listed.text("SubscriptionArn"), "PendingConfirmation");
 }
-
-#[tokio::test]
-async fn applications_of_mobile_push_are_never_found() {
-    let sns = Sns::new().await;
-    let arn = "arn:aws:sns:us-east-1:000000000000:app/GCM/a";
-    let set = "SetPlatformApplicationAttributes";
-    let named = ("PlatformApplicationArn", arn);
-    let attribute = [
-        ("Attributes.entry.1.key", "Enabled"),
-        ("Attributes.entry.1.value", "true"),
-    ];
-    let [key, value] = attribute;
-    let null = "1 validation error detected: Value null at 'attributes' failed to satisfy constraint: Member must not be null";
-    let short = "Invalid parameter: PlatformApplicationArn Reason: An ARN must have at least 6 elements, not 1";
-    let wrong = ("PlatformApplicationArn", "x");
-    sns.refused(set, &[wrong], (400, "InvalidParameter", short))
-        .await;
-    sns.refused(set, &[named], (400, "ValidationError", null))
-        .await;
-    let gone = (404, "NotFound", "PlatformApplication does not exist");
-    sns.refused(set, &[named, key, value], gone).await;
-    sns.refused("GetPlatformApplicationAttributes", &[named], gone)
-        .await;
-    sns.ok("DeletePlatformApplication", &[named]).await;
-    let endpoint = [(
-        "EndpointArn",
-        "arn:aws:sns:us-east-1:000000000000:endpoint/GCM/a",
-    )];
-    let slashes = "Invalid parameter: EndpointArn Reason: Wrong number of slashes in relative portion of the ARN.";
-    let wanted = (400, "InvalidParameter", slashes);
-    sns.refused("GetEndpointAttributes", &endpoint, wanted)
-        .await;
-}
