@@ -252,7 +252,7 @@ def test_a_queue_of_another_account_confirms_first(kiln, sns):
 
 
 def test_text_messages_and_mobile_push_answer_what_there_is(sns):
-    """API-4: attributes of text messages are kept; applications of mobile push are not found."""
+    """API-4: attributes of text messages are kept; applications of mobile push are records."""
     sns.set_sms_attributes(attributes={"DefaultSMSType": "Transactional"})
     kept = sns.get_sms_attributes(attributes=["DefaultSMSType"])["attributes"]
     assert kept == {"DefaultSMSType": "Transactional"}
@@ -262,3 +262,14 @@ def test_text_messages_and_mobile_push_answer_what_there_is(sns):
     with pytest.raises(ClientError) as missing:
         sns.create_platform_endpoint(PlatformApplicationArn=arn, Token="t")
     assert code_of(missing.value) == ("NotFound", 404, "PlatformApplication does not exist")
+    app = sns.create_platform_application(
+        Name="app", Platform="GCM", Attributes={"PlatformCredential": "secret"}
+    )["PlatformApplicationArn"]
+    endpoint = sns.create_platform_endpoint(PlatformApplicationArn=app, Token="t")["EndpointArn"]
+    shown = sns.get_endpoint_attributes(EndpointArn=endpoint)["Attributes"]
+    assert shown == {"Enabled": "true", "Token": "t"}
+    assert sns.publish(TargetArn=endpoint, Message="m")["MessageId"]
+    assert sns.publish(PhoneNumber="+15551234567", Message="m")["MessageId"]
+    sns.delete_platform_application(PlatformApplicationArn=app)
+    assert sns.list_platform_applications()["PlatformApplications"] == []
+    assert sns.get_sms_sandbox_account_status()["IsInSandbox"] is True

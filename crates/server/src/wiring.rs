@@ -136,7 +136,7 @@ pub(crate) async fn build(
         .with("sns", Arc::new(sns::TopicTarget::new(&sns)))
         .with("sqs", sqs.clone())
         .with("events", eventbridge.clone())
-        .with("http", Arc::new(sns::WebTarget::new(web)));
+        .with("http", Arc::new(sns::WebTarget::new(&sns)));
     let count = {
         let events = events.clone();
         move |parcel: &Parcel, attempt: u32, step: &Step| {

@@ -34,9 +34,9 @@ pub(crate) fn posting(
     };
     if let Some((name, arn)) = origin {
         let (code, message) = match why {
-            Undelivered::Refused { code, message } | Undelivered::Later { code, message } => {
-                (code, message)
-            }
+            Undelivered::Refused { code, message }
+            | Undelivered::Later { code, message }
+            | Undelivered::Busy { code, message, .. } => (code, message),
         };
         let condition = match exhausted {
             Exhausted::Refused => None,

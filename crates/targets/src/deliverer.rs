@@ -7,6 +7,7 @@ use model::ports::{Parcel, Posting, Target, Undelivered};
 use store::{Handler, LanesConfig, Leased, Next, StoreError};
 use tasks::{Tasks, Worker};
 
+use crate::untried::Untried;
 use crate::verdict::{Verdict, verdict};
 use crate::{Counters, DurableOutbox, Exhausted, Step, Witness, dead_letter, stored};
 
@@ -48,6 +49,7 @@ pub struct Deliverer {
     registry: Registry,
     witnesses: Vec<Arc<dyn Witness>>,
     counters: Counters,
+    untried: Untried,
     tasks: Tasks,
     config: DelivererConfig,
 }
@@ -59,6 +61,7 @@ impl Deliverer {
             registry,
             witnesses: Vec::new(),
             counters: Counters::default(),
+            untried: Untried::default(),
             tasks: tasks.clone(),
             config: DelivererConfig::default(),
         }
@@ -161,19 +164,28 @@ impl Handler for Deliverer {
                 return Ok(Next::Aside { why });
             }
         };
-        let (parcel, attempt) = (&posting.parcel, message.attempt);
+        let parcel = &posting.parcel;
+        let attempt = self.untried.tries(message);
         let Err(why) = self.try_once(parcel).await else {
+            self.untried.forget(&message.id);
             self.note(parcel, attempt, &Step::Delivered);
             return Ok(Next::Done);
         };
+        let is_busy = matches!(why, Undelivered::Busy { .. });
         let (now, dice) = (self.tasks.clock().now(), self.tasks.ids().u64());
         let posted = message.enqueued;
         match verdict(&why, attempt, posted, now, posting.patience, dice) {
+            Verdict::Again(at) if is_busy => {
+                tracing::debug!(id = parcel.id, %why, "waits for its turn");
+                self.untried.add(&message.id);
+                Ok(Next::At(at))
+            }
             Verdict::Again(at) => {
                 self.note(parcel, attempt, &Step::Again { why, at });
                 Ok(Next::At(at))
             }
             Verdict::GiveUp(exhausted) => {
+                self.untried.forget(&message.id);
                 self.give_up(&posting, why, exhausted, attempt).await?;
                 Ok(Next::Done)
             }

@@ -20,6 +20,7 @@ mod dead_letter;
 mod deliverer;
 mod outbox;
 mod stored;
+mod untried;
 mod verdict;
 
 pub use counters::{Counters, Counts};

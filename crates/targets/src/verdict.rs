@@ -83,10 +83,11 @@ pub(crate) fn verdict(
     if matches!(why, Undelivered::Refused { .. }) {
         return Verdict::GiveUp(Exhausted::Refused);
     }
-    if attempt > patience.retries_max {
-        return Verdict::GiveUp(Exhausted::Retries);
-    }
-    let at = now + wait(attempt, patience.waits, dice);
+    let at = match why {
+        Undelivered::Busy { wait, .. } => now + *wait,
+        _ if attempt > patience.retries_max => return Verdict::GiveUp(Exhausted::Retries),
+        _ => now + wait(attempt, patience.waits, dice),
+    };
     // It is not kept for a try that would come too late.
     match at.since(posted) > patience.age_max {
         true => Verdict::GiveUp(Exhausted::Age),
@@ -152,6 +153,19 @@ mod tests {
             verdict(&refused, 1, at, at, PATIENCE, 0),
             Verdict::GiveUp(Exhausted::Refused)
         );
+    }
+
+    #[test]
+    fn who_waits_for_a_rate_loses_no_try_but_grows_old() {
+        let busy = Undelivered::Busy {
+            code: "C".to_owned(),
+            message: String::new(),
+            wait: Duration::from_secs(20),
+        };
+        let at = Time::from_unix_secs;
+        let told = |age| verdict(&busy, 9, at(0), at(age), PATIENCE, 0);
+        assert_eq!(told(0), Verdict::Again(at(20)));
+        assert_eq!(told(81), Verdict::GiveUp(Exhausted::Age));
     }
 
     #[test]

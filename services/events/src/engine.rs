@@ -4,12 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use model::ports::{LogSink, Outbox, Web};
 use schedules::Agenda;
 use store::{Expect, Log, Record, Row, Space, Store, StoreError, Table};
-use tasks::{Tasks, Time};
+use tasks::{Rates, Tasks, Time};
 
 use crate::archive::Counted;
 use crate::fault::Fault;
 use crate::http::record::{ApiDestination, Connection};
-use crate::http::{ConnectionRef, Tokens, Turns};
+use crate::http::{ConnectionRef, Tokens};
 use crate::names::{BusRef, DEFAULT_BUS, Place};
 use crate::record::{Archive, Bus, Replay, Rule};
 use crate::route::Routes;
@@ -35,7 +35,8 @@ pub struct Engine {
     pub(crate) ticks: Ticks,
     pub(crate) web: Arc<dyn Web>,
     pub(crate) tokens: Tokens,
-    pub(crate) turns: Turns,
+    /// Of API destinations, by their ids.
+    pub(crate) rates: Rates,
     /// Connections that wait for their first token.
     pub(crate) authorizing: Agenda<ConnectionRef>,
     /// How much is in the logs of archives, by the archive's id.
@@ -71,7 +72,7 @@ impl Engine {
             ticks: Ticks::default(),
             web,
             tokens: Tokens::default(),
-            turns: Turns::default(),
+            rates: Rates::default(),
             authorizing: Agenda::default(),
             counted: Mutex::default(),
             replay: tokio::sync::Notify::new(),
@@ -126,12 +127,14 @@ impl Engine {
     }
 
     pub(crate) async fn rule(&self, bus: &BusRef, name: &str) -> Result<Rule, Fault> {
-        let row = self.rule_row(bus, name).await?;
-        row.map(|row| row.value)
-            .ok_or_else(|| Fault::no_rule(name, &bus.name))
+        if let Some(row) = self.rule_row(bus, name).await? {
+            return Ok(row.value);
+        }
+        let managed = self.managed(bus, name).await?;
+        managed.ok_or_else(|| Fault::no_rule(name, &bus.name))
     }
 
-    /// All rules of a bus, by name.
+    /// All rules of a bus that somebody put there, by name.
     pub(crate) async fn rules_of(&self, bus: &BusRef) -> Result<Vec<Rule>, Fault> {
         let rows = self.rules.all(&bus_parts(bus)).await?;
         let mut rules: Vec<Rule> = rows.into_iter().map(|row| row.value).collect();
@@ -147,6 +150,9 @@ impl Engine {
         fresh: Option<&(dyn Fn() -> Rule + Send + Sync)>,
         edit: impl Fn(&mut Rule) -> Result<T, Fault> + Send + Sync,
     ) -> Result<T, Fault> {
+        if self.managed(bus, name).await?.is_some() {
+            return Err(Fault::Managed(name.to_owned()));
+        }
         let parts = rule_parts(bus, name);
         for _ in 0..TRIES_MAX {
             let (mut rule, expect) = match (self.rules.get(&parts).await?, fresh) {
@@ -167,6 +173,9 @@ impl Engine {
     }
 
     pub(crate) async fn delete_rule(&self, bus: &BusRef, name: &str) -> Result<(), Fault> {
+        if self.managed(bus, name).await?.is_some() {
+            return Err(Fault::Managed(name.to_owned()));
+        }
         let Some(row) = self.rule_row(bus, name).await? else {
             return Ok(());
         };

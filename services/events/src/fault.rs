@@ -16,6 +16,9 @@ pub(crate) enum Fault {
     Pattern(String),
     #[error("{0}")]
     Status(String),
+    /// It goes with its archive.
+    #[error("Rule {0} is managed by an AWS service and can't be changed directly.")]
+    Managed(String),
     #[error("Policy length exceeds the maximum allowed.")]
     PolicyLength,
     /// Somebody else changed it between reading and writing, again and again.
@@ -74,6 +77,7 @@ impl From<Fault> for wire::Fault {
             Fault::Limit => "LimitExceededException",
             Fault::Pattern(_) => "InvalidEventPatternException",
             Fault::Status(_) => "IllegalStatusException",
+            Fault::Managed(_) => "ManagedRuleException",
             Fault::PolicyLength => "PolicyLengthExceededException",
             Fault::Overtaken => "ConcurrentModificationException",
             Fault::NotBuilt(_) => {

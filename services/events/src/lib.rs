@@ -20,6 +20,7 @@ mod event;
 mod fault;
 mod http;
 mod input;
+mod managed;
 mod names;
 mod operations;
 mod path;

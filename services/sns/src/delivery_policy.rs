@@ -97,6 +97,8 @@ impl Retry {
 pub(crate) struct Effective {
     pub(crate) retry: Retry,
     pub(crate) content_type: String,
+    /// Notifications of one subscription a second, on average.
+    pub(crate) receives_max: Option<u32>,
 }
 
 /// The topic's policy as stored: as it was sent, with the members that SNS adds.
@@ -113,6 +115,7 @@ pub(crate) fn check_topic(text: &str) -> Result<String, Fault> {
     kept.insert("disableSubscriptionOverrides".to_owned(), overrides.clone());
     for name in ["defaultThrottlePolicy", "defaultRequestPolicy"] {
         if let Some(policy) = present(http, name) {
+            check_throttle(policy)?;
             kept.insert(name.to_owned(), policy.clone());
         }
     }
@@ -128,6 +131,9 @@ pub(crate) fn check_subscription(text: &str) -> Result<String, Fault> {
     }
     if let Some(retry) = present(&sent, "healthyRetryPolicy") {
         check_retry(retry)?;
+    }
+    if let Some(throttle) = present(&sent, "throttlePolicy") {
+        check_throttle(throttle)?;
     }
     let part = |name: &str| sent.get(name).cloned().unwrap_or(Value::Null);
     Ok(json!({
@@ -145,6 +151,21 @@ fn check_retry(policy: &Value) -> Result<(), Fault> {
     match retry {
         Some(retry) if retry.is_good() => Ok(()),
         _ => Err(Fault::parameter("DeliveryPolicy: healthyRetryPolicy")),
+    }
+}
+
+fn receives_max(policy: &Value) -> Option<u32> {
+    let rate = policy.get("maxReceivesPerSecond")?.as_u64()?;
+    u32::try_from(rate).ok().filter(|rate| *rate > 0)
+}
+
+/// A throttle policy may name no rate, or one of at least 1.
+fn check_throttle(policy: &Value) -> Result<(), Fault> {
+    match present(policy, "maxReceivesPerSecond") {
+        Some(_) if receives_max(policy).is_none() => {
+            Err(Fault::parameter("DeliveryPolicy: throttlePolicy"))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -178,9 +199,17 @@ pub(crate) fn effective(topic: Option<&str>, subscription: Option<&str>) -> Effe
     .find_map(|policy| policy.get("headerContentType")?.as_str())
     .unwrap_or(CONTENT_TYPE)
     .to_owned();
+    let receives_max = [
+        present(&own, "throttlePolicy"),
+        present(&http, "defaultThrottlePolicy"),
+    ]
+    .into_iter()
+    .flatten()
+    .find_map(receives_max);
     Effective {
         retry,
         content_type,
+        receives_max,
     }
 }
 
@@ -192,12 +221,16 @@ impl Effective {
             .pointer("/http/disableSubscriptionOverrides")
             .cloned()
             .unwrap_or(Value::Bool(false));
-        json!({"http": {
+        let mut http = json!({
             "defaultHealthyRetryPolicy": self.retry,
             "disableSubscriptionOverrides": overrides,
-            "defaultRequestPolicy": {"headerContentType": self.content_type},
-        }})
-        .to_string()
+        });
+        if let (Some(rate), Some(http)) = (self.receives_max, http.as_object_mut()) {
+            let policy = json!({"maxReceivesPerSecond": rate});
+            http.insert("defaultThrottlePolicy".to_owned(), policy);
+        }
+        http["defaultRequestPolicy"] = json!({"headerContentType": self.content_type});
+        json!({ "http": http }).to_string()
     }
 
     /// As GetSubscriptionAttributes shows it.
@@ -205,7 +238,7 @@ impl Effective {
         json!({
             "healthyRetryPolicy": self.retry,
             "sicklyRetryPolicy": null,
-            "throttlePolicy": null,
+            "throttlePolicy": self.receives_max.map(|rate| json!({"maxReceivesPerSecond": rate})),
             "requestPolicy": {"headerContentType": self.content_type},
             "guaranteed": false,
         })
@@ -287,6 +320,19 @@ mod tests {
             r#"{"healthyRetryPolicy":null,"sicklyRetryPolicy":null,"throttlePolicy":null,"requestPolicy":{"headerContentType":"text/csv"},"guaranteed":false}"#
         );
         assert_eq!(effective(None, Some(&own)).content_type, "text/csv");
+        let slow = check_subscription(r#"{"throttlePolicy":{"maxReceivesPerSecond":7}}"#).unwrap();
+        let effective_slow = effective(None, Some(&slow));
+        assert_eq!(effective_slow.receives_max, Some(7));
+        let told = effective_slow.of_subscription();
+        assert!(
+            told.contains(r#""throttlePolicy":{"maxReceivesPerSecond":7}"#),
+            "{told}"
+        );
+        let topics = r#"{"http":{"defaultThrottlePolicy":{"maxReceivesPerSecond":9}}}"#;
+        let topics = check_topic(topics).unwrap();
+        assert_eq!(effective(Some(&topics), None).receives_max, Some(9));
+        assert_eq!(effective(Some(&topics), Some(&slow)).receives_max, Some(7));
+        assert!(check_subscription(r#"{"throttlePolicy":{"maxReceivesPerSecond":0}}"#).is_err());
         let strict = check_topic(r#"{"http":{"disableSubscriptionOverrides":true}}"#).unwrap();
         assert_eq!(
             effective(Some(&strict), Some(&own)).content_type,

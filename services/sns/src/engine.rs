@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use model::ports::{Outbox, Web};
 use store::{Expect, Op, Row, Space, Store, StoreError, Table};
-use tasks::{Clock, Ids, Tasks};
+use tasks::{Clock, Ids, Rates, Tasks};
 use tokio::sync::OnceCell;
 
 use crate::fault::Fault;
@@ -53,6 +53,8 @@ pub struct Engine {
     pub(crate) sequence: Sequence,
     /// Of topics whose subscriptions change, of groups of FIFO topics, and of applications.
     pub(crate) turns: Turns,
+    /// Of HTTP endpoints, by the ids of their subscriptions.
+    pub(crate) rates: Rates,
     pub(crate) outbox: Arc<dyn Outbox>,
     pub(crate) web: Arc<dyn Web>,
     pub(crate) settings: Settings,
@@ -107,6 +109,7 @@ impl Engine {
             tasks: tasks.clone(),
             sequence: Sequence::default(),
             turns: Turns::default(),
+            rates: Rates::default(),
             outbox,
             web,
             settings,

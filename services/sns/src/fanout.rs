@@ -224,7 +224,7 @@ impl Engine {
         let is_fifo = to.resource.ends_with(".fifo");
         Ok(Some(Posting {
             parcel: Parcel {
-                id: format!("{}.{}", publication.message_id, subscription.id),
+                id: parcel_id(publication.message_id, &subscription.id),
                 to,
                 sender: sender(&at.topic),
                 body: Bytes::from(parcel_body),
@@ -290,6 +290,20 @@ impl Shared<'_> {
             }
         }
     }
+}
+
+/// Tells the message and the subscription of a notification.
+fn parcel_id(message_id: &str, subscription_id: &str) -> String {
+    format!("{message_id}.{subscription_id}")
+}
+
+/// The subscription whose notification the parcel is; handshakes have none.
+pub(crate) fn subscription_of(parcel: &Parcel) -> Option<SubscriptionRef> {
+    let (_, id) = parcel.id.split_once('.')?;
+    Some(SubscriptionRef {
+        topic: TopicRef::of(&parcel.sender.source)?,
+        id: id.to_owned(),
+    })
 }
 
 pub(crate) fn sender(topic: &TopicRef) -> Sender {

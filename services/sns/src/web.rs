@@ -4,18 +4,63 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::ports::{AttributeValue, Parcel, Target, Unanswered, Undelivered, Web, WebRequest};
+use model::ports::{AttributeValue, Parcel, Target, Unanswered, Undelivered, WebRequest};
+use tasks::Turn;
+
+use crate::engine::Engine;
+use crate::fault::Fault;
+use crate::record::Attributes;
+use crate::{delivery_policy, fanout};
 
 /// Takes parcels whose ARN has the service `http` and a URL as resource; their attributes are headers.
-pub struct WebTarget(Arc<dyn Web>);
+pub struct WebTarget(Arc<Engine>);
 
 impl WebTarget {
-    pub fn new(web: Arc<dyn Web>) -> WebTarget {
-        WebTarget(web)
+    pub fn new(engine: &Arc<Engine>) -> WebTarget {
+        WebTarget(Arc::clone(engine))
+    }
+
+    /// Waits for the turn of a notification, where a policy says how many its subscription gets a second.
+    async fn wait_for_turn(&self, parcel: &Parcel) -> Result<(), Undelivered> {
+        let Some(at) = fanout::subscription_of(parcel) else {
+            return Ok(());
+        };
+        let engine = &self.0;
+        let failed = |fault: Fault| Undelivered::Later {
+            code: "InternalError".to_owned(),
+            message: fault.to_string(),
+        };
+        let subscription = engine.find_subscription(&at).await.map_err(failed)?;
+        let topic = engine.find_topic(&at.topic).await.map_err(failed)?;
+        let (Some(subscription), Some(topic)) = (subscription, topic) else {
+            return Ok(());
+        };
+        let policy = |of: &Attributes| of.get("DeliveryPolicy").cloned();
+        let (topic, own) = (policy(&topic.attributes), policy(&subscription.attributes));
+        let effective = delivery_policy::effective(topic.as_deref(), own.as_deref());
+        let Some(rate) = effective.receives_max else {
+            return Ok(());
+        };
+        let now = engine.clock.now();
+        match engine.rates.take(&at.id, rate, now, TURN_WAIT_MAX) {
+            Turn::In(wait) if wait.is_zero() => Ok(()),
+            Turn::In(wait) => {
+                engine.clock.sleep(wait).await;
+                Ok(())
+            }
+            Turn::Away(wait) => Err(Undelivered::Busy {
+                code: "Throttled".to_owned(),
+                message: "the delivery policy allows no more for now".to_owned(),
+                wait,
+            }),
+        }
     }
 }
 
 const USER_AGENT: &str = "Amazon Simple Notification Service Agent";
+
+/// How long one try waits for its turn; what must wait for longer comes again.
+const TURN_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// How long an endpoint may take to answer.  [SNS guide: HTTP/S endpoints, step 1]
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
@@ -23,6 +68,7 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(15);
 #[async_trait]
 impl Target for WebTarget {
     async fn deliver(&self, parcel: &Parcel) -> Result<(), Undelivered> {
+        self.wait_for_turn(parcel).await?;
         let mut headers = vec![("user-agent", USER_AGENT)];
         headers.extend(parcel.attributes.iter().filter_map(|(name, attribute)| {
             match &attribute.value {
@@ -38,7 +84,7 @@ impl Target for WebTarget {
             wait_max: ANSWER_WAIT_MAX,
             answer_bytes_max: 0,
         };
-        match self.0.send(request).await {
+        match self.0.web.send(request).await {
             Ok(answer) => judge(answer.status),
             Err(Unanswered::Forbidden(message)) => Err(Undelivered::Refused {
                 code: "Forbidden".to_owned(),

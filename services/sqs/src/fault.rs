@@ -140,6 +140,17 @@ impl Fault {
     }
 }
 
+/// What AWS puts before the names of errors in JSON: those of the API's model have another home than those that its
+/// framework adds.
+fn namespace(shape: &str) -> &'static str {
+    match shape {
+        "AccessDeniedException"
+        | "InvalidParameterValueException"
+        | "MissingRequiredParameterException" => "com.amazon.coral.service#",
+        _ => "com.amazonaws.sqs#",
+    }
+}
+
 impl From<Fault> for wire::Fault {
     fn from(fault: Fault) -> wire::Fault {
         let text = fault.to_string();
@@ -149,7 +160,8 @@ impl From<Fault> for wire::Fault {
                 _ => wire::Fault::internal(text),
             };
         };
-        let refused = wire::Fault::client(shape, status, text).query_code(code);
+        let name = format!("{}{shape}", namespace(shape));
+        let refused = wire::Fault::client(name, status, text).query_code(code);
         match fault {
             Fault::QueueDoesNotExist => refused.query_message(NO_QUEUE),
             _ => refused,

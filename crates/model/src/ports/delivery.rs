@@ -78,6 +78,13 @@ pub enum Undelivered {
     /// It may later.
     #[error("{code}: {message}")]
     Later { code: String, message: String },
+    /// It was not tried: the rate of the receiver is used up until then.
+    #[error("{code}: {message}")]
+    Busy {
+        code: String,
+        message: String,
+        wait: Duration,
+    },
 }
 
 /// Takes messages for the ARNs of one service. Its owner implements it.

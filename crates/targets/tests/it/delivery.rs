@@ -195,3 +195,18 @@ async fn a_posting_of_another_version_stays_and_is_shown() {
     let stored = store.queue.depth(&lane).await.unwrap();
     assert_eq!(stored.due + stored.delayed + stored.leased, 3, "{stored:?}");
 }
+
+#[tokio::test]
+async fn who_waits_for_the_rate_of_a_receiver_loses_no_try() {
+    let mut house = House::new();
+    house.answers("q", Answer::Busy);
+    house.post(posting("q", "1")).await;
+    house.deliver();
+    // Far more often than it may be tried.
+    house.until(SECOND, |h| h.came().len() == 20).await;
+    assert_eq!(house.counts(), Counts::default());
+    house.answers_well();
+    house.answers("q", Answer::Later);
+    house.until(SECOND, |h| h.counts().lost == 1).await;
+    assert_eq!(house.came().len(), 20 + 5, "the first try and four more");
+}

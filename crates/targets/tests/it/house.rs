@@ -20,6 +20,7 @@ pub(crate) struct Inbox {
 pub(crate) enum Answer {
     Later,
     Refused,
+    Busy,
     Never,
 }
 
@@ -34,6 +35,11 @@ impl Target for Inbox {
             None => Ok(()),
             Some((_, Answer::Later)) => Err(Undelivered::Later { code, message }),
             Some((_, Answer::Refused)) => Err(Undelivered::Refused { code, message }),
+            Some((_, Answer::Busy)) => Err(Undelivered::Busy {
+                code,
+                message,
+                wait: Duration::from_secs(20),
+            }),
             Some((_, Answer::Never)) => std::future::pending().await,
         }
     }

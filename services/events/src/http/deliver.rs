@@ -1,60 +1,23 @@
 //! Brings events to API destinations.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
 
 use model::ports::{
     Attribute, AttributeValue, Parcel, Unanswered, Undelivered, WebAnswer, WebRequest,
 };
-use tasks::Time;
+use tasks::Turn;
 
 use super::call::{self, Call};
 use super::record::{ApiDestination, Connection, TargetParameters};
 use super::tokens::{ANSWER_WAIT_MAX, NoToken};
 use super::{connections, destinations};
-use crate::engine::{Engine, lock};
+use crate::engine::Engine;
 use crate::fault::Fault;
 
 /// The attribute of a parcel that holds what its target adds to the call.
 const PARAMETERS: &str = "HttpParameters";
-/// How long one try waits for its turn; what must wait for longer is tried again.
+/// How long one try waits for its turn; what must wait for longer comes again.
 const TURN_WAIT_MAX: Duration = Duration::from_secs(20);
-/// Destinations whose turns are remembered.
-const TURNS_MAX: usize = 10_000;
-
-/// When each destination may be called next.
-#[derive(Default)]
-pub(crate) struct Turns(Mutex<HashMap<String, Time>>);
-
-impl Turns {
-    pub(crate) fn forget(&self, id: &str) {
-        lock(&self.0).remove(id);
-    }
-
-    /// Takes the next turn, if it is near enough. Returns how long to wait for it.
-    fn take(&self, destination: &ApiDestination, now: Time) -> Option<Duration> {
-        let step = Duration::from_secs(1) / destination.per_second.max(1);
-        let mut all = lock(&self.0);
-        if all.len() >= TURNS_MAX {
-            all.retain(|_, next| *next > now);
-        }
-        let next = all.get(&destination.id).copied().unwrap_or(now).max(now);
-        let wait = next.since(now);
-        if wait > TURN_WAIT_MAX {
-            return None;
-        }
-        all.insert(destination.id.clone(), next + step);
-        Some(wait)
-    }
-
-    /// The endpoint asks for a pause.
-    fn pause(&self, id: &str, until: Time) {
-        let mut all = lock(&self.0);
-        let next = all.entry(id.to_owned()).or_insert(until);
-        *next = until.max(*next);
-    }
-}
 
 /// What a posting to an API destination has, besides its body.
 pub(crate) fn attributes(parameters: &TargetParameters) -> Option<(String, Attribute)> {
@@ -119,11 +82,16 @@ impl Engine {
             )
         };
         let connection = connection.ok_or_else(missing)?;
-        let Some(wait) = self.turns.take(&destination, self.now()) else {
-            return Err(later(
-                "ThrottlingException",
-                "The rate of the API destination is exceeded.",
-            ));
+        let (id, rate) = (&destination.id, destination.per_second);
+        let wait = match self.rates.take(id, rate, self.now(), TURN_WAIT_MAX) {
+            Turn::In(wait) => wait,
+            Turn::Away(wait) => {
+                return Err(Undelivered::Busy {
+                    code: "ThrottlingException".to_owned(),
+                    message: "The rate of the API destination is exceeded.".to_owned(),
+                    wait,
+                });
+            }
         };
         if !wait.is_zero() {
             self.tasks.clock().sleep(wait).await;
@@ -190,7 +158,7 @@ impl Engine {
             self.tokens.forget(&connection.id);
         }
         if let Some(pause) = answer.retry_after {
-            self.turns
+            self.rates
                 .pause(&destination.id, self.now() + pause.min(TURN_WAIT_MAX));
         }
         let text = format!("The endpoint answered {status}.");
@@ -209,42 +177,6 @@ fn is_passing(status: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn destination(per_second: u32) -> ApiDestination {
-        ApiDestination {
-            name: "d".to_owned(),
-            id: "i".to_owned(),
-            description: None,
-            connection: String::new(),
-            endpoint: String::new(),
-            method: String::new(),
-            per_second,
-            created_ms: 0,
-            modified_ms: 0,
-        }
-    }
-
-    #[test]
-    fn turns_keep_the_rate() {
-        let turns = Turns::default();
-        let at = Time::from_unix_millis;
-        let take = |ms| {
-            turns
-                .take(&destination(2), at(ms))
-                .map(|wait| wait.as_millis())
-        };
-        assert_eq!(take(0), Some(0));
-        assert_eq!(take(0), Some(500));
-        assert_eq!(take(200), Some(800));
-        assert_eq!(take(9_000), Some(0), "what was not used is not saved up");
-        turns.pause("i", at(12_000));
-        assert_eq!(take(9_000), Some(3_000));
-        turns.forget("i");
-        for _ in 0..=40 {
-            assert!(take(20_000).is_some());
-        }
-        assert_eq!(take(20_000), None, "longer than a try may wait");
-    }
 
     #[test]
     fn mistakes_of_the_caller_are_final() {

@@ -258,7 +258,7 @@ pub(crate) async fn delete(
     let parts = named(&at, &input.name);
     let gone = engine.destinations.delete(&parts, Expect::Any).await;
     gone.map_err(Fault::from)?;
-    engine.turns.forget(&destination.id);
+    engine.rates.forget(&destination.id);
     Ok(Nothing {})
 }
 

@@ -15,7 +15,7 @@ pub(crate) mod destinations;
 pub(crate) mod record;
 mod tokens;
 
-pub(crate) use deliver::{Turns, attributes};
+pub(crate) use deliver::attributes;
 pub(crate) use tokens::{Authorizer, ConnectionRef, Tokens};
 
 use crate::engine::Engine;

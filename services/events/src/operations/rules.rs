@@ -179,7 +179,7 @@ pub(crate) async fn list(
     let after = after(input.next_token.as_deref())?;
     engine.bus(&bus).await?;
     let prefix = input.name_prefix.unwrap_or_default();
-    let mut rules = engine.rules_of(&bus).await?;
+    let mut rules = engine.shown_rules_of(&bus).await?;
     rules.retain(|rule| {
         rule.name.starts_with(&prefix) && after.as_ref().is_none_or(|after| rule.name > *after)
     });

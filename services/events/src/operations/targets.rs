@@ -230,15 +230,34 @@ pub(crate) async fn list(
     let limit = limit(input.limit)?;
     let after = after(input.next_token.as_deref())?;
     engine.bus(&bus).await?;
-    let targets = engine.rule(&bus, &input.rule).await?.targets;
+    let Rule {
+        targets,
+        managed_by,
+        ..
+    } = engine.rule(&bus, &input.rule).await?;
     let from = after.and_then(|id| targets.iter().position(|target| target.id == id));
     let from = from.map_or(0, |at| at + 1);
     let targets: Vec<RuleTarget> = targets.into_iter().skip(from).collect();
     let (targets, next_token) = paging::page(targets, limit, |target| target.id.clone());
     Ok(ListTargetsByRuleResponse {
-        targets: targets.into_iter().map(shape).collect(),
+        targets: targets
+            .into_iter()
+            .map(shape)
+            .map(|target| match managed_by {
+                Some(_) => with_empty_paths(target),
+                None => target,
+            })
+            .collect(),
         next_token,
     })
+}
+
+/// The targets of archives show that they have no paths.  [recorded from AWS]
+fn with_empty_paths(mut target: TargetShape) -> TargetShape {
+    if let Some(transformer) = &mut target.input_transformer {
+        transformer.input_paths_map.get_or_insert_default();
+    }
+    target
 }
 
 pub(crate) async fn rules_of(
@@ -254,7 +273,7 @@ pub(crate) async fn rules_of(
         let mut targets = rule.targets.iter();
         targets.any(|target| target.arn == input.target_arn)
     };
-    let rules = engine.rules_of(&bus).await?.into_iter();
+    let rules = engine.shown_rules_of(&bus).await?.into_iter();
     let names = rules.filter(is_sent).map(|rule| rule.name);
     let names = names.filter(|name| after.as_ref().is_none_or(|after| name > after));
     let (rule_names, next_token) = paging::page(names.collect(), limit, String::clone);

@@ -160,3 +160,57 @@ async fn a_replay_that_cannot_be_is_refused() {
     let exists = ("ResourceAlreadyExistsException", "Replay x already exists.");
     events.refused("StartReplay", again, exists).await;
 }
+
+#[tokio::test]
+async fn an_archive_shows_a_rule_that_only_it_changes() {
+    let events = with_archive().await;
+    let name = "Events-Archive-a";
+    let listed = events.ok("ListRules", json!({})).await;
+    let names: Vec<&str> = listed["Rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|rule| rule["Name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, [name, "other", "r"]);
+    let rule = events.ok("DescribeRule", json!({"Name": name})).await;
+    assert_eq!(rule["ManagedBy"], "prod.vhs.events.aws.internal");
+    assert_eq!(rule["State"], "ENABLED");
+    let pattern: Value = serde_json::from_str(rule["EventPattern"].as_str().unwrap()).unwrap();
+    let expected = json!({"detail": {"keep": [true]}, "replay-name": [{"exists": false}]});
+    assert_eq!(pattern, expected);
+    let targets = events.ok("ListTargetsByRule", json!({"Rule": name})).await;
+    let target = &targets["Targets"][0];
+    assert_eq!(target["Arn"], "arn:aws:events:us-east-1:::");
+    assert_eq!(target["InputTransformer"]["InputPathsMap"], json!({}));
+    let template = target["InputTransformer"]["InputTemplate"]
+        .as_str()
+        .unwrap();
+    assert!(
+        template.contains("\"event\": <aws.events.event.json>"),
+        "{template}"
+    );
+    let text = "Rule Events-Archive-a is managed by an AWS service and can't be changed directly.";
+    let managed = ("ManagedRuleException", text);
+    for (operation, input) in [
+        ("DeleteRule", json!({"Name": name})),
+        ("DisableRule", json!({"Name": name})),
+        (
+            "PutRule",
+            json!({"Name": name, "EventPattern": "{\"source\": [\"x\"]}"}),
+        ),
+        ("RemoveTargets", json!({"Rule": name, "Ids": ["a"]})),
+    ] {
+        events.refused(operation, input, managed).await;
+    }
+    events.put(json!({"keep": true})).await;
+    assert_eq!(events.kept.take().len(), 2, "it sends nothing itself");
+    events
+        .ok("DeleteArchive", json!({"ArchiveName": "a"}))
+        .await;
+    let gone = "Rule Events-Archive-a does not exist on EventBus default.";
+    let gone = ("ResourceNotFoundException", gone);
+    events
+        .refused("DescribeRule", json!({"Name": name}), gone)
+        .await;
+}

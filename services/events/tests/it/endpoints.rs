@@ -56,7 +56,9 @@ fn code(delivered: Result<(), Undelivered>) -> (bool, String) {
     match delivered {
         Ok(()) => panic!("it was delivered"),
         Err(Undelivered::Refused { message, .. }) => (true, message),
-        Err(Undelivered::Later { message, .. }) => (false, message),
+        Err(Undelivered::Later { message, .. } | Undelivered::Busy { message, .. }) => {
+            (false, message)
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -31,8 +31,9 @@ impl Outbox for Kept {
     }
 }
 
-/// Lets every URL pass but those of `internal.example`, and sends nothing.
-struct Checked;
+/// Lets every URL pass but those of `internal.example`, and counts what it does not send.
+#[derive(Default)]
+struct Checked(AtomicUsize);
 
 #[async_trait]
 impl Web for Checked {
@@ -44,6 +45,7 @@ impl Web for Checked {
     }
 
     async fn send(&self, _: WebRequest<'_>) -> Result<WebAnswer, Unanswered> {
+        self.0.fetch_add(1, Ordering::Relaxed);
         Err(Unanswered::Failed("nothing is sent".to_owned()))
     }
 }
@@ -53,6 +55,7 @@ pub(crate) struct Sns {
     client: QueryClient,
     pub(crate) engine: Arc<sns::Engine>,
     outbox: Arc<Kept>,
+    web: Arc<Checked>,
     store: Store,
     disk: Disk,
 }
@@ -66,24 +69,20 @@ impl Sns {
     pub(crate) async fn with_policies(needs_policies: bool) -> Sns {
         let (store, disk, _) = simulated::open(7);
         let outbox = Arc::new(Kept::default());
+        let web = Arc::new(Checked::default());
         let settings = sns::Settings {
             base: "http://127.0.0.1:4566".to_owned(),
             needs_policies,
         };
-        let engine = sns::open(
-            &store,
-            disk.tasks(),
-            outbox.clone(),
-            Arc::new(Checked),
-            settings,
-        )
-        .await
-        .unwrap();
+        let engine = sns::open(&store, disk.tasks(), outbox.clone(), web.clone(), settings)
+            .await
+            .unwrap();
         let router = Router::new(Access::off()).with(sns::service(engine.clone()));
         Sns {
             client: QueryClient::new(router, "sns", "2010-03-31"),
             engine,
             outbox,
+            web,
             store,
             disk,
         }
@@ -115,6 +114,11 @@ impl Sns {
     /// What was posted since the last time.
     pub(crate) fn posted(&self) -> Vec<Posting> {
         std::mem::take(&mut *self.outbox.posted.lock().unwrap())
+    }
+
+    /// HTTP requests so far.
+    pub(crate) fn sent(&self) -> usize {
+        self.web.0.load(Ordering::Relaxed)
     }
 
     /// Whoever posts next waits until [`Sns::release_post`].

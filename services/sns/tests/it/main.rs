@@ -13,4 +13,5 @@ mod mobile;
 mod permits;
 mod races;
 mod sweep;
+mod throttle;
 mod topics;

@@ -467,6 +467,29 @@ async fn the_older_protocol_has_its_own_words_for_a_missing_queue() {
         assert_eq!(is_query, json.get("__type").is_none());
     })
     .await;
+    // In JSON errors have the names of their models.
+    let sqs = Sqs::new();
+    let url = sqs.create("q").await;
+    for (operation, body, wanted) in [
+        (
+            "ReceiveMessage",
+            json!({"QueueUrl": "http://127.0.0.1:4566/000000000000/none"}),
+            "com.amazonaws.sqs#QueueDoesNotExist",
+        ),
+        (
+            "CreateQueue",
+            json!({"QueueName": "!"}),
+            "com.amazon.coral.service#InvalidParameterValueException",
+        ),
+        (
+            "ChangeMessageVisibility",
+            json!({"QueueUrl": url, "ReceiptHandle": "x"}),
+            "com.amazon.coral.service#MissingRequiredParameterException",
+        ),
+    ] {
+        let (_, _, json) = sqs.call(operation, body).await;
+        assert_eq!(json["__type"], wanted, "{json}");
+    }
 }
 
 #[tokio::test]
