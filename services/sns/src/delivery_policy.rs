@@ -221,15 +221,20 @@ impl Effective {
             .pointer("/http/disableSubscriptionOverrides")
             .cloned()
             .unwrap_or(Value::Bool(false));
-        let mut http = json!({
-            "defaultHealthyRetryPolicy": self.retry,
-            "disableSubscriptionOverrides": overrides,
-        });
-        if let (Some(rate), Some(http)) = (self.receives_max, http.as_object_mut()) {
-            let policy = json!({"maxReceivesPerSecond": rate});
-            http.insert("defaultThrottlePolicy".to_owned(), policy);
+        let mut http = serde_json::Map::new();
+        let mut add = |name: &str, value: Value| http.insert(name.to_owned(), value);
+        add("defaultHealthyRetryPolicy", json!(self.retry));
+        add("disableSubscriptionOverrides", overrides);
+        if let Some(rate) = self.receives_max {
+            add(
+                "defaultThrottlePolicy",
+                json!({"maxReceivesPerSecond": rate}),
+            );
         }
-        http["defaultRequestPolicy"] = json!({"headerContentType": self.content_type});
+        add(
+            "defaultRequestPolicy",
+            json!({"headerContentType": self.content_type}),
+        );
         json!({ "http": http }).to_string()
     }
 

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a test may panic
 
+mod reference;
+
 use patterns::Pattern;
 use proptest::prelude::*;
 use serde_json::{Value, json};
