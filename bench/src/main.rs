@@ -23,7 +23,7 @@ mod watchdog;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -154,10 +154,11 @@ fn run(arguments: &[String]) -> Result<bool> {
         false => measures::RUN_MAX,
     };
     for measure in MEASURES.iter().filter(|measure| options.wants(measure)) {
-        let rows = if started.elapsed() + measure.time_max > run_max {
+        let rest = run_max.saturating_sub(started.elapsed());
+        let rows = if rest < measures::TIME_MIN {
             measure.nothing("no time left")
         } else {
-            take(measure, &bench, &watchdog)
+            take(measure, &bench, &watchdog, rest)
         };
         report.extend(measure, rows);
         // After each, so that a run that is ended keeps what it has.
@@ -175,10 +176,10 @@ fn run(arguments: &[String]) -> Result<bool> {
 }
 
 /// Takes one measure; whatever becomes of it, each of its figures has a row.
-fn take(measure: &Measure, bench: &Bench, watchdog: &Watchdog) -> Vec<Row> {
+fn take(measure: &Measure, bench: &Bench, watchdog: &Watchdog, rest: Duration) -> Vec<Row> {
     eprintln!("measuring {} …", measure.name);
     let started = Instant::now();
-    let guard = watchdog.watch(measure.time_max);
+    let guard = watchdog.watch(measure.time_max.min(rest));
     let taken = catch_unwind(AssertUnwindSafe(|| (measure.run)(bench)));
     let taken = taken.unwrap_or_else(|_| Err(anyhow::anyhow!("it panicked")));
     let rows = taken.unwrap_or_else(|error| {

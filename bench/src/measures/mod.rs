@@ -29,7 +29,9 @@ use crate::report::Row;
 
 /// Longest run, and longest run of everything. What would pass it is not measured.
 pub(crate) const RUN_MAX: Duration = Duration::from_secs(15 * 60);
-pub(crate) const FULL_RUN_MAX: Duration = Duration::from_secs(45 * 60);
+pub(crate) const FULL_RUN_MAX: Duration = Duration::from_secs(25 * 60);
+/// With less time left nothing is begun.
+pub(crate) const TIME_MIN: Duration = Duration::from_secs(45);
 
 /// Some figures that are measured together.
 pub(crate) struct Measure {
@@ -414,7 +416,7 @@ mod tests {
         let usual = longest(&mut MEASURES.iter().filter(|m| !m.is_long));
         assert!(usual / 4 < RUN_MAX);
         let all = longest(&mut MEASURES.iter());
-        assert!(all / 2 < FULL_RUN_MAX, "{all:?}");
+        assert!(all / 3 < FULL_RUN_MAX, "{all:?}");
     }
 
     #[test]
