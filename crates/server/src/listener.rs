@@ -348,7 +348,9 @@ mod tests {
                 assert_eq!(is_let_in(address, before).await, is_near, "{by}");
             }
         }
-        eprintln!("FOUND R4 | signature not judged by the wall clock | {jumps} | 0 |");
+        eprintln!(
+            "FOUND R4 | signature not judged by the wall clock | {jumps} | 0 | signed before and after each jump"
+        );
     }
 
     #[tokio::test]

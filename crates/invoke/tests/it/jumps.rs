@@ -58,5 +58,5 @@ async fn no_call_ends_early_or_late_however_the_clock_jumps() {
         let tail = House::tail(&outcome);
         assert!(tail.contains("\tDuration: 3000.00 ms"), "{tail}");
     }
-    eprintln!("FOUND R4 | function ended before its time | {done} | 0 |");
+    eprintln!("FOUND R4 | function ended before its time | {done} | 0 | to the step of 50 ms");
 }
