@@ -1,19 +1,25 @@
 //! The engine on this machine's disk.
 
 use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use redb::Database;
+use redb::StorageBackend;
 use tasks::Tasks;
 
-use crate::engine::{self, Disk, Writer, io_error};
+use crate::engine::{self, Disk, Writer};
 use crate::files::{Files, Folder};
 use crate::{Store, StoreError, Vault};
 
 /// With nothing to write for this long, the next crash is made cheap.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// Bytes of the log in front of the database. It is played at the start after a crash; from its half on the
+/// database takes it over.
+const AHEAD_BYTES_MAX: u64 = 4 << 20;
 
 /// How the store of one node is opened.
 #[derive(Clone)]
@@ -52,6 +58,8 @@ struct Local {
     database: PathBuf,
     /// The key of secrets.
     key: PathBuf,
+    sums: PathBuf,
+    ahead: PathBuf,
     cache_bytes: usize,
     files: Arc<Folder>,
     lock: Mutex<Option<File>>,
@@ -67,10 +75,27 @@ impl Local {
         Ok(Local {
             database: dir.join("kiln.redb"),
             key: dir.join("secret.key"),
+            sums: dir.join("kiln.sums"),
+            ahead: dir.join("kiln.ahead"),
             cache_bytes: config.cache_bytes,
             files: Arc::new(Folder::open(dir).map_err(failed)?),
             lock: Mutex::new(Some(lock)),
         })
+    }
+}
+
+impl Local {
+    fn file(&self, path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let failed =
+            |error: io::Error| StoreError::Io(format!("{}: {error}", path.display()).into());
+        let is_fresh = !path.exists();
+        let mut options = OpenOptions::new();
+        let options = options.create(true).truncate(false).read(true).write(true);
+        let file = options.open(path).map_err(failed)?;
+        if is_fresh {
+            self.files.sync_root().map_err(failed)?;
+        }
+        Ok(Box::new(Opened(file)))
     }
 }
 
@@ -91,24 +116,43 @@ fn lock(path: &Path, dir: &Path) -> std::io::Result<Result<File, StoreError>> {
     }
 }
 
+/// A file that is written in place. The folder's lock is its lock.
+#[derive(Debug)]
+struct Opened(File);
+
+impl StorageBackend for Opened {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read_exact_at(out, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_all_at(data, offset)
+    }
+}
+
 impl Disk for Local {
-    fn open(&self) -> Result<Database, StoreError> {
-        let fresh = !self.database.exists();
-        let database = redb::Builder::new()
-            .set_cache_size(self.cache_bytes)
-            .create(&self.database)
-            .map_err(|error| match error {
-                redb::DatabaseError::DatabaseAlreadyOpen => {
-                    StoreError::InUse(self.database.display().to_string().into())
-                }
-                other => io_error(other),
-            })?;
-        if fresh {
-            self.files
-                .sync_root()
-                .map_err(|error| StoreError::Io(error.to_string().into()))?;
-        }
-        Ok(database)
+    fn database(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        self.file(&self.database)
+    }
+
+    fn sums(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        self.file(&self.sums)
+    }
+
+    fn cache_bytes(&self) -> usize {
+        self.cache_bytes
     }
 
     fn files(&self) -> Arc<dyn Files> {
@@ -117,6 +161,18 @@ impl Disk for Local {
 
     fn vault(&self) -> Result<Vault, StoreError> {
         Vault::open(&self.key)
+    }
+
+    fn ahead(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        self.file(&self.ahead)
+    }
+
+    fn ahead_bytes_max(&self) -> u64 {
+        AHEAD_BYTES_MAX
+    }
+
+    fn flushes_in_background(&self) -> bool {
+        true
     }
 
     fn release(&self) {

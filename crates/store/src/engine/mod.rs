@@ -5,14 +5,19 @@
 //! their clock and in who runs a batch: the writer thread, or the caller itself, which makes a run
 //! repeatable.
 
+mod ahead;
 mod blobs;
 mod bus;
 mod check;
+mod commit;
+mod flush;
 mod leases;
 mod log;
+mod pages;
 mod queue;
 mod records;
 mod seal;
+mod sums;
 mod tables;
 mod watch;
 mod writer;
@@ -23,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use redb::Database;
+use redb::{Database, StorageBackend};
 use tasks::Tasks;
 
 use crate::files::Files;
@@ -31,21 +36,33 @@ use crate::primitives::Lifecycle;
 use crate::{Store, StoreError, Vault};
 
 use bus::Desk;
+use commit::Committer;
 use leases::Held;
+use pages::Pages;
 use queue::{Due, Earlier};
 use seal::Damage;
-use tables::{View, prepare};
+use tables::View;
 use watch::Watches;
-use writer::{Committer, Inbox};
+use writer::Inbox;
 
 pub(crate) use tables::io_error;
 
 /// Where the database lives.
 pub(crate) trait Disk: Debug + Send + Sync {
-    /// Opens the database, or makes an empty one.
-    fn open(&self) -> Result<Database, StoreError>;
+    /// Opens the file of the database, or makes an empty one.
+    fn database(&self) -> Result<Box<dyn StorageBackend>, StoreError>;
+    /// Opens the file of the sums beside it, or makes an empty one.
+    fn sums(&self) -> Result<Box<dyn StorageBackend>, StoreError>;
+    /// Memory for pages of the database.
+    fn cache_bytes(&self) -> usize;
     fn files(&self) -> Arc<dyn Files>;
     fn vault(&self) -> Result<Vault, StoreError>;
+    /// Opens the log in front of the database, or makes an empty one.
+    fn ahead(&self) -> Result<Box<dyn StorageBackend>, StoreError>;
+    /// Bytes of the log; one batch that is larger has it for itself.
+    fn ahead_bytes_max(&self) -> u64;
+    /// Whether a thread of its own brings pages to the file.
+    fn flushes_in_background(&self) -> bool;
     /// Another process may take over from here.
     fn release(&self) {}
 }
@@ -61,6 +78,8 @@ pub(crate) enum Writer {
 
 pub(crate) struct Engine {
     disk: Box<dyn Disk>,
+    /// Between the database and its file.
+    pages: Pages,
     /// `None` while it is closed or did not open again after a failure.
     database: RwLock<Option<Database>>,
     committer: Mutex<Committer>,
@@ -95,15 +114,19 @@ pub(crate) fn open(
     writer: Writer,
 ) -> Result<Store, StoreError> {
     let vault = disk.vault()?;
-    let database = disk.open()?;
     let damage = Arc::default();
-    let rev = prepare(&database, &damage)?;
+    let pages = Pages::new(disk.database()?, disk.sums()?, &damage);
+    let pages = pages.map_err(|error| files_error(&error))?;
+    let database = open_database(&*disk, &pages)?;
+    let committer = Committer::open(&*disk, &database, &pages, &damage, tasks.ids().u64())?;
+    let rev = committer.rev();
     let all = check::view(&database)?;
     let engine = Arc::new(Engine {
         files: disk.files(),
         disk,
+        pages,
         database: RwLock::new(Some(database)),
-        committer: Mutex::new(Committer::new(rev)),
+        committer: Mutex::new(committer),
         inbox: (writer != Writer::Caller).then(Inbox::new),
         tasks: tasks.clone(),
         watches: Watches::default(),
@@ -143,6 +166,13 @@ pub(crate) fn open(
         lifecycle: shared,
         vault: Arc::new(vault),
     })
+}
+
+fn open_database(disk: &dyn Disk, pages: &Pages) -> Result<Database, StoreError> {
+    redb::Builder::new()
+        .set_cache_size(disk.cache_bytes())
+        .create_with_backend(pages.clone())
+        .map_err(io_error)
 }
 
 impl Engine {
@@ -187,6 +217,9 @@ impl Shared {
             inbox.close();
         }
         engine.due.wake_all();
+        if engine.inbox.is_none() {
+            engine.settle();
+        }
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -197,6 +230,10 @@ impl Shared {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         if place.take().is_some() {
+            // What the database wrote when it was closed.
+            if let Err(error) = engine.pages.flush() {
+                tracing::warn!(%error, "the log stays for the next start");
+            }
             engine.disk.release();
         }
     }

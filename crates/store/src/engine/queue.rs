@@ -441,7 +441,8 @@ impl Queue for Shared {
             let next = self.next_due(&queue.0)?;
             if next.is_some_and(|at| at <= now) {
                 let name = queue.0.clone();
-                let taken = self.write(0, move |batch| take(batch, &name, now, max));
+                // A lease that the power takes back was held by a process that is gone.
+                let taken = self.write_lazily(move |batch| take(batch, &name, now, max));
                 let taken = taken.await?;
                 if !taken.is_empty() {
                     return Ok(taken);

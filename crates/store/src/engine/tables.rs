@@ -3,11 +3,15 @@ use std::sync::Arc;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable};
 use redb::{TableDefinition, WriteTransaction};
 
+use super::ahead::Redo;
 use super::seal::{Damage, seal, unseal};
 use crate::StoreError;
 
 /// The schema this build writes. It grows when older code could misread the stored bytes.
-pub(crate) const SCHEMA: u32 = 2;
+/// 3: what the database does not hold yet lies in the log in front of it.
+pub(crate) const SCHEMA: u32 = 3;
+/// The first one with them.
+const SEALED: u32 = 2;
 /// The last one without sums behind the values.
 const UNSEALED: u32 = 1;
 /// Values that are sealed at a time, when an older store is opened.
@@ -58,6 +62,11 @@ pub(crate) const ALL: [Which; 11] = [
 ];
 
 impl Which {
+    /// The table with this number in the log.
+    pub(crate) fn of(number: u8) -> Option<Which> {
+        ALL.get(usize::from(number)).copied()
+    }
+
     pub(crate) fn definition(self) -> TableDefinition<'static, Bytes, Bytes> {
         TableDefinition::new(self.name())
     }
@@ -87,6 +96,15 @@ pub(crate) enum Failure {
     Storage(redb::Error),
 }
 
+impl Failure {
+    pub(crate) fn into_error(self) -> redb::Error {
+        match self {
+            Failure::Storage(error) => error,
+            Failure::Refused(error) => redb::Error::Corrupted(error.to_string()),
+        }
+    }
+}
+
 impl<E: Into<redb::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
         Failure::Storage(error.into())
@@ -108,6 +126,8 @@ pub(crate) struct Tables<'t> {
     txn: &'t WriteTransaction,
     damage: &'t Damage,
     open: [Option<WriteTable<'t>>; ALL.len()],
+    /// What was changed, for the log in front of the database.
+    redo: Redo,
 }
 
 impl<'t> Tables<'t> {
@@ -116,7 +136,12 @@ impl<'t> Tables<'t> {
             txn,
             damage,
             open: Default::default(),
+            redo: Redo::default(),
         }
+    }
+
+    pub(crate) fn into_redo(self) -> Redo {
+        self.redo
     }
 
     fn table(&mut self, which: Which) -> Result<&mut WriteTable<'t>, Failure> {
@@ -153,12 +178,17 @@ impl<'t> Tables<'t> {
     pub(crate) fn put(&mut self, which: Which, key: &[u8], value: &[u8]) -> Result<(), Failure> {
         let sealed = seal(which, key, value);
         self.table(which)?.insert(key, sealed.as_slice())?;
+        self.redo.put(which, key, value);
         Ok(())
     }
 
     /// Returns whether there was one.
     pub(crate) fn delete(&mut self, which: Which, key: &[u8]) -> Result<bool, Failure> {
-        Ok(self.table(which)?.remove(key)?.is_some())
+        let was_there = self.table(which)?.remove(key)?.is_some();
+        if was_there {
+            self.redo.delete(which, key);
+        }
+        Ok(was_there)
     }
 
     /// At most `max` pairs from `from` (included) to `to` (excluded).
@@ -271,31 +301,27 @@ impl View {
 
 pub(crate) const SCHEMA_KEY: &[u8] = b"schema";
 const REV_KEY: &[u8] = b"rev";
+/// The last frame of the log that is in here for good, and what its checksums begin with.
+const AHEAD_KEY: &[u8] = b"ahead";
+const SECRET_KEY: &[u8] = b"secret";
 
-/// Checks the schema of an opened database, or lays out a fresh one.
-/// Returns the last revision given out.
-pub(crate) fn prepare(database: &Database, damage: &Arc<Damage>) -> Result<u64, StoreError> {
-    let fresh = {
-        let read = database.begin_read().map_err(io_error)?;
-        match read.open_table(Which::Meta.definition()) {
-            Ok(_) => false,
-            Err(redb::TableError::TableDoesNotExist(_)) => true,
-            Err(error) => return Err(io_error(error)),
-        }
-    };
-    if fresh {
-        let txn = database.begin_write().map_err(io_error)?;
-        for which in ALL {
-            let mut table = txn.open_table(which.definition()).map_err(io_error)?;
-            if which == Which::Meta {
-                let version = SCHEMA.to_be_bytes();
-                table
-                    .insert(SCHEMA_KEY, version.as_slice())
-                    .map_err(io_error)?;
-            }
-        }
-        txn.commit().map_err(io_error)?;
-        return Ok(0);
+/// How the log in front of a database goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Basis {
+    pub(crate) last: u64,
+    pub(crate) secret: u64,
+}
+
+/// Checks the schema of an opened database. `None`: it is fresh, or an earlier build made it.
+pub(crate) fn prepare(
+    database: &Database,
+    damage: &Arc<Damage>,
+) -> Result<Option<Basis>, StoreError> {
+    let read = database.begin_read().map_err(io_error)?;
+    match read.open_table(Which::Meta.definition()) {
+        Ok(_) => {}
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
+        Err(error) => return Err(io_error(error)),
     }
     let view = View::new(database, damage)?;
     let damaged = || StoreError::Damaged(Arc::from("the schema version is missing"));
@@ -307,15 +333,47 @@ pub(crate) fn prepare(database: &Database, damage: &Arc<Damage>) -> Result<u64, 
             known: SCHEMA,
         });
     }
-    let view = match version {
-        UNSEALED => {
-            seal_all(database).map_err(io_error)?;
-            View::new(database, damage)?
+    if version == UNSEALED {
+        seal_all(database).map_err(io_error)?;
+    }
+    if version < SCHEMA {
+        return Ok(None);
+    }
+    let number = |key| Ok::<_, StoreError>(view.get(Which::Meta, key)?.map(|b| be_u64(&b)));
+    Ok(Some(Basis {
+        last: number(AHEAD_KEY)?.unwrap_or(0),
+        secret: number(SECRET_KEY)?.ok_or_else(damaged)?,
+    }))
+}
+
+impl Basis {
+    /// Makes every table that is missing, and says that this build owns the database from here on.
+    pub(crate) fn lay_out(database: &Database, secret: u64) -> Result<Basis, redb::Error> {
+        let mut txn = database.begin_write()?;
+        txn.set_quick_repair(true);
+        for which in ALL {
+            let mut table = txn.open_table(which.definition())?;
+            if which == Which::Meta {
+                let (version, secret) = (SCHEMA.to_be_bytes(), secret.to_be_bytes());
+                for (key, value) in [(SCHEMA_KEY, &version[..]), (SECRET_KEY, &secret[..])] {
+                    table.insert(key, seal(which, key, value).as_slice())?;
+                }
+            }
         }
-        _ => view,
-    };
-    let rev = view.get(Which::Meta, REV_KEY)?;
+        txn.commit()?;
+        Ok(Basis { last: 0, secret })
+    }
+}
+
+/// The last revision given out.
+pub(crate) fn last_rev(database: &Database, damage: &Arc<Damage>) -> Result<u64, StoreError> {
+    let rev = View::new(database, damage)?.get(Which::Meta, REV_KEY)?;
     Ok(rev.map_or(0, |bytes| be_u64(&bytes)))
+}
+
+/// Remembers which frame of the log is the last in here.
+pub(crate) fn save_ahead(tables: &mut Tables<'_>, number: u64) -> Result<(), Failure> {
+    tables.put(Which::Meta, AHEAD_KEY, &number.to_be_bytes())
 }
 
 /// Puts the sums behind the values of an older store, all or none.
@@ -336,7 +394,7 @@ fn seal_all(database: &Database) -> Result<(), redb::Error> {
             }
         }
         if which == Which::Meta {
-            table.insert(SCHEMA_KEY, SCHEMA.to_be_bytes().as_slice())?;
+            table.insert(SCHEMA_KEY, SEALED.to_be_bytes().as_slice())?;
         }
     }
     txn.commit()?;
@@ -411,7 +469,12 @@ mod tests {
         txn.commit().unwrap();
         let damage = Arc::default();
         for _ in 0..2 {
-            assert_eq!(prepare(&database, &damage).unwrap(), 7);
+            if prepare(&database, &damage).unwrap().is_none() {
+                Basis::lay_out(&database, 5).unwrap();
+            }
+            let basis = prepare(&database, &damage).unwrap();
+            assert_eq!(basis, Some(Basis { last: 0, secret: 5 }));
+            assert_eq!(last_rev(&database, &damage).unwrap(), 7);
             let view = View::new(&database, &damage).unwrap();
             for n in 0..200_u8 {
                 let found = view.get(Which::Records, &[n]).unwrap();

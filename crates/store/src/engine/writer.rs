@@ -1,21 +1,23 @@
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLockReadGuard};
 use std::time::Duration;
 
-use redb::{Database, WriteTransaction};
+use redb::Database;
 use tokio::sync::oneshot;
 
-use super::Engine;
-use super::seal::Damage;
-use super::tables::{Failure, Tables, io_error, prepare, save_rev};
+use super::commit::Committer;
+use super::tables::{Failure, Tables, io_error};
+use super::{Engine, open_database};
 use crate::{Change, Space, StoreError};
 
 /// Jobs of one commit at most.
 const BATCH_JOBS_MAX: usize = 512;
 /// Bytes of the jobs of one commit, above which no further job joins.
-const BATCH_BYTES_MAX: usize = 8 << 20;
+const BATCH_BYTES_MAX: usize = 1 << 20;
 /// Jobs that wait for the writer at most; further callers wait outside.
 pub(crate) const WAITING_JOBS_MAX: usize = 4_096;
+/// How long after a failure the disk is tried again, when nobody writes.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What a job does besides its writes, carried out after the commit.
 pub(crate) enum Effect {
@@ -35,7 +37,20 @@ pub(crate) struct Batch<'t> {
     rev: u64,
 }
 
-impl Batch<'_> {
+impl<'t> Batch<'t> {
+    /// `rev`: the last revision given out.
+    pub(crate) fn new(tables: Tables<'t>, rev: u64) -> Batch<'t> {
+        Batch {
+            tables,
+            effects: Vec::new(),
+            rev,
+        }
+    }
+
+    pub(crate) fn rev(&self) -> u64 {
+        self.rev
+    }
+
     /// A revision above all earlier ones.
     pub(crate) fn next_rev(&mut self) -> u64 {
         self.rev += 1;
@@ -45,6 +60,8 @@ impl Batch<'_> {
 
 pub(crate) trait Job: Send {
     fn bytes(&self) -> usize;
+    /// Whether its answer need not wait for the disk.
+    fn is_lazy(&self) -> bool;
     /// # Errors
     /// Only if the disk failed; a refusal is kept for the answer.
     fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), redb::Error>;
@@ -54,6 +71,7 @@ pub(crate) trait Job: Send {
 
 struct Call<F, T> {
     bytes: usize,
+    is_lazy: bool,
     run: F,
     outcome: Option<Result<T, StoreError>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
@@ -66,6 +84,10 @@ where
 {
     fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn is_lazy(&self) -> bool {
+        self.is_lazy
     }
 
     fn apply(&mut self, batch: &mut Batch<'_>) -> Result<(), redb::Error> {
@@ -194,19 +216,6 @@ fn take_batch(line: &mut VecDeque<Box<dyn Job>>) -> Vec<Box<dyn Job>> {
     jobs
 }
 
-/// The side of the database that only one commit at a time may use.
-pub(crate) struct Committer {
-    pub(crate) rev: u64,
-    /// Commits since the last one that also saved the allocator's state.
-    dirty: bool,
-}
-
-impl Committer {
-    pub(crate) fn new(rev: u64) -> Committer {
-        Committer { rev, dirty: true }
-    }
-}
-
 impl Engine {
     /// Runs `run` inside a durable commit and returns its answer after the commit.
     pub(crate) async fn write<T, F>(&self, bytes: usize, run: F) -> Result<T, StoreError>
@@ -214,9 +223,28 @@ impl Engine {
         T: Send + 'static,
         F: FnMut(&mut Batch<'_>) -> Result<T, Failure> + Send + 'static,
     {
+        self.submit(bytes, false, run).await
+    }
+
+    /// Like [`Engine::write`], but the answer does not wait for the disk: it survives the process, and when the
+    /// power goes it may not have been. Nothing that was written later is there without it.
+    pub(crate) async fn write_lazily<T, F>(&self, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_>) -> Result<T, Failure> + Send + 'static,
+    {
+        self.submit(0, true, run).await
+    }
+
+    async fn submit<T, F>(&self, bytes: usize, is_lazy: bool, run: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnMut(&mut Batch<'_>) -> Result<T, Failure> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Box::new(Call {
             bytes,
+            is_lazy,
             run,
             outcome: None,
             reply,
@@ -236,6 +264,7 @@ impl Engine {
         let (reply, mut answer) = oneshot::channel();
         self.run_batch(vec![Box::new(Call {
             bytes: 0,
+            is_lazy: false,
             run,
             outcome: None,
             reply,
@@ -247,14 +276,14 @@ impl Engine {
     pub(crate) fn run_writer(&self, inbox: &Inbox, idle: Duration) {
         let _close_on_panic = CloseOnDrop(inbox);
         loop {
-            let wait = lock(&self.committer).dirty.then_some(idle);
+            let wait = lock(&self.committer).wait(idle, AGAIN);
             match inbox.next(wait) {
                 Next::Jobs(jobs) => self.run_batch(jobs),
-                Next::Idle => self.save_allocator(),
+                Next::Idle => self.settle(),
                 Next::Closed => break,
             }
         }
-        self.save_allocator();
+        self.settle();
     }
 
     /// One commit for all jobs, then their answers, then what followed from them.
@@ -275,6 +304,7 @@ impl Engine {
         for job in jobs {
             job.answer(failed.as_ref());
         }
+        self.go_on();
         for effect in later {
             match effect {
                 Effect::Seal(log, shard) => self.seal(&log, shard),
@@ -285,108 +315,79 @@ impl Engine {
     }
 
     fn commit(&self, jobs: &mut [Box<dyn Job>]) -> Result<Vec<Effect>, StoreError> {
+        let is_synced = jobs.iter().any(|job| !job.is_lazy());
         let mut committer = lock(&self.committer);
-        let outcome = self.with_database(|database| {
-            let txn = database.begin_write()?;
-            let (effects, rev) = match apply_all(&txn, &self.damage, jobs, committer.rev) {
-                Ok(applied) => applied,
-                Err(error) => {
-                    // The first error is the one to tell.
-                    let _ = txn.abort();
-                    return Err(error);
-                }
-            };
-            txn.commit()?;
-            Ok((effects, rev))
-        })?;
-        match outcome {
-            Ok((effects, rev)) => {
-                committer.rev = rev;
-                committer.dirty = true;
-                Ok(effects)
-            }
-            Err(error) => {
-                tracing::error!(%error, "commit failed, reopening the database");
-                let told = io_error(error);
-                match self.reopen() {
-                    Ok(rev) => *committer = Committer::new(rev),
-                    Err(error) => tracing::error!(%error, "database does not open"),
-                }
-                Err(told)
-            }
+        self.with_database(&mut committer, |committer, database| {
+            committer.run(database, jobs, is_synced)
+        })?
+    }
+
+    /// What the log holds comes to the database bit by bit.
+    fn go_on(&self) {
+        let mut committer = lock(&self.committer);
+        if let Err(error) = self.with_database(&mut committer, Committer::go_on) {
+            tracing::warn!(%error, "the database takes nothing over from its log");
         }
     }
 
-    /// After this commit a crash costs no repair at the next start.
-    fn save_allocator(&self) {
+    /// With nothing to do: the next start has nothing to repair and nothing to play.
+    pub(super) fn settle(&self) {
         let mut committer = lock(&self.committer);
-        if !std::mem::take(&mut committer.dirty) {
+        if !committer.is_unsettled() {
             return;
         }
-        let outcome = self.with_database(|database| {
-            let mut txn = database.begin_write()?;
-            txn.set_quick_repair(true);
-            txn.commit()?;
-            Ok::<(), redb::Error>(())
-        });
-        if let Ok(Err(error)) = outcome {
-            tracing::warn!(%error, "idle commit failed; a crash now costs a repair");
-            if let Err(error) = self.reopen() {
-                tracing::error!(%error, "database does not open");
-            }
+        let settled = self.with_database(&mut committer, Committer::settle);
+        if let Err(error) = settled {
+            tracing::warn!(%error, "the log stays for the next start");
         }
     }
 
-    fn reopen(&self) -> Result<u64, StoreError> {
+    /// Works on the open database. After a failure it is opened again from what is on the disk.
+    fn with_database<T>(
+        &self,
+        committer: &mut Committer,
+        work: impl FnOnce(&mut Committer, &Database) -> Result<T, redb::Error>,
+    ) -> Result<T, StoreError> {
+        let is_open = self.place().is_some();
+        if !is_open && self.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        if !is_open {
+            self.reopen(committer)?;
+        }
+        let done = self
+            .place()
+            .as_ref()
+            .map(|database| work(committer, database));
+        match done {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(error)) => {
+                tracing::error!(%error, "commit failed, reopening the database");
+                if let Err(error) = self.reopen(committer) {
+                    tracing::error!(%error, "database does not open");
+                }
+                Err(io_error(error))
+            }
+            None => Err(StoreError::Closed),
+        }
+    }
+
+    fn place(&self) -> RwLockReadGuard<'_, Option<Database>> {
+        self.database.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reopen(&self, committer: &mut Committer) -> Result<(), StoreError> {
         let mut place = self
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *place = None;
-        let database = self.disk.open()?;
-        let rev = prepare(&database, &self.damage)?;
+        self.pages.roll_back();
+        let database = open_database(&*self.disk, &self.pages)?;
+        committer.reopen(&database)?;
         *place = Some(database);
-        Ok(rev)
+        Ok(())
     }
-
-    fn with_database<T>(&self, work: impl FnOnce(&Database) -> T) -> Result<T, StoreError> {
-        {
-            let place = self.database.read().unwrap_or_else(PoisonError::into_inner);
-            if let Some(database) = place.as_ref() {
-                return Ok(work(database));
-            }
-        }
-        if self.is_closed() {
-            return Err(StoreError::Closed);
-        }
-        self.reopen()?;
-        let place = self.database.read().unwrap_or_else(PoisonError::into_inner);
-        place.as_ref().map(work).ok_or(StoreError::Closed)
-    }
-}
-
-fn apply_all(
-    txn: &WriteTransaction,
-    damage: &Damage,
-    jobs: &mut [Box<dyn Job>],
-    rev: u64,
-) -> Result<(Vec<Effect>, u64), redb::Error> {
-    let mut batch = Batch {
-        tables: Tables::new(txn, damage),
-        effects: Vec::new(),
-        rev,
-    };
-    for job in jobs {
-        job.apply(&mut batch)?;
-    }
-    if batch.rev != rev {
-        let last = batch.rev;
-        save_rev(&mut batch.tables, last).map_err(|failure| match failure {
-            Failure::Storage(error) => error,
-            Failure::Refused(error) => redb::Error::Corrupted(error.to_string()),
-        })?;
-    }
-    Ok((batch.effects, batch.rev))
 }
 
 /// A panic of the writer must not leave callers waiting.

@@ -25,6 +25,8 @@ pub struct Disk {
 #[derive(Clone)]
 pub struct Image {
     database: Vec<u8>,
+    sums: Vec<u8>,
+    ahead: Vec<u8>,
     files: SimFiles,
     seed: u64,
     tasks: Tasks,
@@ -32,10 +34,11 @@ pub struct Image {
 }
 
 pub(super) struct State {
-    database: Vec<u8>,
-    /// Sectors written since the last sync: all contents they had, the synced one first.
-    unsynced: BTreeMap<usize, Vec<Vec<u8>>>,
-    synced_len: usize,
+    database: Medium,
+    /// The sums beside it.
+    sums: Medium,
+    /// The log in front of the database.
+    ahead: Medium,
     pub(super) files: SimFiles,
     dice: Ids,
     faults: Faults,
@@ -45,8 +48,26 @@ pub(super) struct State {
 
 struct Photograph {
     database: Vec<u8>,
+    sums: Vec<u8>,
+    ahead: Vec<u8>,
     files: SimFiles,
     seed: u64,
+}
+
+/// One file that is written in place.
+struct Medium {
+    bytes: Vec<u8>,
+    /// Sectors written since the last sync: all contents they had, the synced one first.
+    unsynced: BTreeMap<usize, Vec<Vec<u8>>>,
+    synced_len: usize,
+}
+
+/// Which of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Database,
+    Sums,
+    Ahead,
 }
 
 #[derive(Default)]
@@ -83,14 +104,17 @@ impl State {
 
     fn photograph(&self) -> Photograph {
         Photograph {
-            database: self.after_power_loss(),
+            database: self.database.after_power_loss(&self.dice),
+            sums: self.sums.after_power_loss(&self.dice),
+            ahead: self.ahead.after_power_loss(&self.dice),
             files: self.files.after_power_loss(&self.dice),
             seed: self.dice.u64(),
         }
     }
 
     pub(super) fn room_for(&self, more: usize) -> io::Result<()> {
-        let used = self.database.len() + self.files.bytes();
+        let parts = [&self.database, &self.sums, &self.ahead];
+        let used = parts.iter().map(|part| part.bytes.len()).sum::<usize>() + self.files.bytes();
         match self.faults.capacity {
             Some(capacity) if used + more > capacity => Err(io::Error::new(
                 io::ErrorKind::StorageFull,
@@ -100,11 +124,29 @@ impl State {
         }
     }
 
+    fn part(&mut self, part: Part) -> &mut Medium {
+        match part {
+            Part::Database => &mut self.database,
+            Part::Sums => &mut self.sums,
+            Part::Ahead => &mut self.ahead,
+        }
+    }
+}
+
+impl Medium {
+    fn holding(bytes: Vec<u8>) -> Medium {
+        Medium {
+            synced_len: bytes.len(),
+            bytes,
+            unsynced: BTreeMap::new(),
+        }
+    }
+
     fn sector(&self, number: usize) -> Vec<u8> {
         let start = number * SECTOR;
-        let end = (start + SECTOR).min(self.database.len());
+        let end = (start + SECTOR).min(self.bytes.len());
         let mut content = self
-            .database
+            .bytes
             .get(start..end)
             .map(<[u8]>::to_vec)
             .unwrap_or_default();
@@ -113,7 +155,6 @@ impl State {
     }
 
     fn write(&mut self, offset: usize, data: &[u8]) -> io::Result<()> {
-        self.step()?;
         let end = offset + data.len();
         let touched = offset / SECTOR..end.div_ceil(SECTOR);
         for number in touched.clone() {
@@ -122,7 +163,7 @@ impl State {
                 self.unsynced.insert(number, vec![before]);
             }
         }
-        let Some(place) = self.database.get_mut(offset..end) else {
+        let Some(place) = self.bytes.get_mut(offset..end) else {
             return Err(failure("write behind the end"));
         };
         place.copy_from_slice(data);
@@ -135,20 +176,15 @@ impl State {
         Ok(())
     }
 
-    fn roll(&self, sides: usize) -> usize {
-        let sides = u64::try_from(sides).unwrap_or(1).max(1);
-        usize::try_from(self.dice.u64() % sides).unwrap_or(0)
-    }
-
-    /// The database as it may be found after the power went: every unsynced sector has any of
+    /// As it may be found after the power went: every unsynced sector has any of
     /// its contents, some are torn, the length is the old or the new one.
-    fn after_power_loss(&self) -> Vec<u8> {
-        let mut found = self.database.clone();
+    fn after_power_loss(&self, dice: &Ids) -> Vec<u8> {
+        let mut found = self.bytes.clone();
         for (number, contents) in &self.unsynced {
-            let mut content = self.pick(contents);
-            if self.dice.u64().is_multiple_of(TORN) {
-                let other = self.pick(contents);
-                let cut = self.roll(SECTOR);
+            let mut content = pick(dice, contents);
+            if dice.u64().is_multiple_of(TORN) {
+                let other = pick(dice, contents);
+                let cut = roll(dice, SECTOR);
                 content.truncate(cut);
                 content.extend_from_slice(other.get(cut..).unwrap_or_default());
             }
@@ -161,35 +197,43 @@ impl State {
                 place.copy_from_slice(content);
             }
         }
-        if self.dice.u64().is_multiple_of(2) {
+        if dice.u64().is_multiple_of(2) {
             found.resize(self.synced_len, 0);
         }
         found
     }
+}
 
-    fn pick(&self, contents: &[Vec<u8>]) -> Vec<u8> {
-        contents
-            .get(self.roll(contents.len()))
-            .cloned()
-            .unwrap_or_default()
-    }
+fn roll(dice: &Ids, sides: usize) -> usize {
+    let sides = u64::try_from(sides).unwrap_or(1).max(1);
+    usize::try_from(dice.u64() % sides).unwrap_or(0)
+}
+
+fn pick(dice: &Ids, contents: &[Vec<u8>]) -> Vec<u8> {
+    contents
+        .get(roll(dice, contents.len()))
+        .cloned()
+        .unwrap_or_default()
 }
 
 impl Image {
-    /// Bytes of the database and of the files beside it.
+    /// Bytes of the database, of its sums, of the log in front of it and of the files beside it.
     pub fn bytes(&self) -> usize {
-        self.database.len() + self.files.bytes()
+        self.database.len() + self.sums.len() + self.ahead.len() + self.files.bytes()
     }
 
-    /// Turns one bit over, counted through the database and then the files. Gives where that is: in the
-    /// database, or in the file of this name.
+    /// Turns one bit over, counted through the database, its sums, the log and then the files. Gives where that
+    /// is: in one of the three, or in the file of this name.
     pub fn flip(&mut self, bit: usize) -> Option<String> {
         let (byte, mask) = (bit / 8, 1 << (bit % 8));
-        if let Some(place) = self.database.get_mut(byte) {
+        let parts = self.database.iter_mut().chain(&mut self.sums);
+        let mut parts = parts.chain(&mut self.ahead);
+        if let Some(place) = parts.nth(byte) {
             *place ^= mask;
             return None;
         }
-        self.files.flip(byte - self.database.len(), mask)
+        let before = self.database.len() + self.sums.len() + self.ahead.len();
+        self.files.flip(byte - before, mask)
     }
 }
 
@@ -197,6 +241,8 @@ impl Disk {
     pub(super) fn new(seed: u64, tasks: Tasks, control: ClockControl) -> Disk {
         Disk::from_image(Image {
             database: Vec::new(),
+            sums: Vec::new(),
+            ahead: Vec::new(),
             files: SimFiles::default(),
             seed,
             tasks,
@@ -207,9 +253,9 @@ impl Disk {
     pub(super) fn from_image(image: Image) -> Disk {
         Disk {
             state: Arc::new(Mutex::new(State {
-                synced_len: image.database.len(),
-                database: image.database,
-                unsynced: BTreeMap::new(),
+                database: Medium::holding(image.database),
+                sums: Medium::holding(image.sums),
+                ahead: Medium::holding(image.ahead),
                 files: image.files,
                 dice: Ids::seeded(image.seed),
                 faults: Faults::default(),
@@ -224,8 +270,8 @@ impl Disk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn backend(&self) -> Backend {
-        Backend(self.clone())
+    pub(super) fn backend(&self, part: Part) -> Backend {
+        Backend(self.clone(), part)
     }
 
     /// The tasks of the simulation, with its clock and its ids.
@@ -289,6 +335,8 @@ impl Disk {
     fn image(&self, photograph: Photograph) -> Image {
         Image {
             database: photograph.database,
+            sums: photograph.sums,
+            ahead: photograph.ahead,
             files: photograph.files,
             seed: photograph.seed,
             tasks: self.tasks.clone(),
@@ -300,7 +348,9 @@ impl Disk {
     pub fn kill(&self) -> Image {
         let state = self.lock();
         Image {
-            database: state.database.clone(),
+            database: state.database.bytes.clone(),
+            sums: state.sums.bytes.clone(),
+            ahead: state.ahead.bytes.clone(),
             files: state.files.after_process_loss(),
             seed: state.dice.u64(),
             tasks: self.tasks.clone(),
@@ -315,9 +365,9 @@ impl fmt::Debug for Disk {
     }
 }
 
-/// The database's side of the disk.
+/// The engine's side of one file.
 #[derive(Debug)]
-pub(super) struct Backend(Disk);
+pub(super) struct Backend(Disk, Part);
 
 fn place(number: u64) -> io::Result<usize> {
     usize::try_from(number).map_err(io::Error::other)
@@ -325,13 +375,13 @@ fn place(number: u64) -> io::Result<usize> {
 
 impl StorageBackend for Backend {
     fn len(&self) -> io::Result<u64> {
-        u64::try_from(self.0.lock().database.len()).map_err(io::Error::other)
+        u64::try_from(self.0.lock().part(self.1).bytes.len()).map_err(io::Error::other)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let start = place(offset)?;
-        let state = self.0.lock();
-        let found = state.database.get(start..start + out.len());
+        let mut state = self.0.lock();
+        let found = state.part(self.1).bytes.get(start..start + out.len());
         out.copy_from_slice(found.ok_or_else(|| failure("read behind the end"))?);
         Ok(())
     }
@@ -340,22 +390,26 @@ impl StorageBackend for Backend {
         let len = place(len)?;
         let mut state = self.0.lock();
         state.step()?;
-        let more = len.saturating_sub(state.database.len());
+        let more = len.saturating_sub(state.part(self.1).bytes.len());
         state.room_for(more)?;
-        state.database.resize(len, 0);
-        state.unsynced.retain(|number, _| number * SECTOR < len);
+        let medium = state.part(self.1);
+        medium.bytes.resize(len, 0);
+        medium.unsynced.retain(|number, _| number * SECTOR < len);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.0.lock();
         state.step()?;
-        state.unsynced.clear();
-        state.synced_len = state.database.len();
+        let medium = state.part(self.1);
+        medium.unsynced.clear();
+        medium.synced_len = medium.bytes.len();
         Ok(())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().write(place(offset)?, data)
+        let mut state = self.0.lock();
+        state.step()?;
+        state.part(self.1).write(place(offset)?, data)
     }
 }

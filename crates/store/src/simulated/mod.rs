@@ -8,12 +8,13 @@ mod files;
 
 use std::sync::Arc;
 
-use redb::Database;
+use redb::StorageBackend;
 use tasks::{Clock, ClockControl, Ids, Tasks, Time};
 
+use disk::Part;
 pub use disk::{Disk, Image};
 
-use crate::engine::{self, Writer, io_error};
+use crate::engine::{self, Writer};
 use crate::files::Files;
 use crate::{Store, StoreError, Vault};
 
@@ -66,11 +67,16 @@ pub fn open_threaded(disk: &Disk) -> Result<Store, StoreError> {
 }
 
 impl engine::Disk for Disk {
-    fn open(&self) -> Result<Database, StoreError> {
-        redb::Builder::new()
-            .set_cache_size(1 << 20)
-            .create_with_backend(self.backend())
-            .map_err(io_error)
+    fn database(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        Ok(Box::new(self.backend(Part::Database)))
+    }
+
+    fn sums(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        Ok(Box::new(self.backend(Part::Sums)))
+    }
+
+    fn cache_bytes(&self) -> usize {
+        1 << 20
     }
 
     fn files(&self) -> Arc<dyn Files> {
@@ -80,5 +86,18 @@ impl engine::Disk for Disk {
     fn vault(&self) -> Result<Vault, StoreError> {
         // The key is in no file of this disk.
         Vault::new(&[7; 32])
+    }
+
+    fn ahead(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        Ok(Box::new(self.backend(Part::Ahead)))
+    }
+
+    /// Small, so that a short run passes its end often.
+    fn ahead_bytes_max(&self) -> u64 {
+        64 << 10
+    }
+
+    fn flushes_in_background(&self) -> bool {
+        false
     }
 }

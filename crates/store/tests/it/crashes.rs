@@ -137,6 +137,8 @@ async fn operations_of_a_create(disk: &Disk, store: &Store) -> u64 {
 #[tokio::test]
 async fn after_one_failed_operation_the_store_goes_on() {
     let (store, disk, _) = simulated::open(3);
+    // The first one makes room in the log, the others use it.
+    store.records.txn(SPACE, put("first")).await.unwrap();
     let steps = operations_of_a_create(&disk, &store).await;
     assert!(steps > 1, "{steps}");
     for step in 0..steps {
@@ -148,6 +150,72 @@ async fn after_one_failed_operation_the_store_goes_on() {
         }
         store.records.txn(SPACE, put(&next)).await.unwrap();
         assert!(is_there(&store, &next).await && is_there(&store, "measured").await);
+    }
+}
+
+fn put_large(name: &str) -> Vec<Op> {
+    vec![Op::Put {
+        key: Key::of(&[name]),
+        value: Bytes::from(name.repeat(2_200)),
+        expect: Expect::Any,
+    }]
+}
+
+/// Records that pass the end of the log more than once; gives the names of those that were acknowledged.
+async fn pass_the_log(store: &Store) -> Vec<String> {
+    let mut acknowledged = Vec::new();
+    for name in (0..16).map(|i| format!("filled{i}")) {
+        if store.records.txn(SPACE, put_large(&name)).await.is_ok() {
+            acknowledged.push(name);
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn a_full_log_is_taken_over_by_the_database_whatever_fails() {
+    let (store, disk, _) = simulated::open(8);
+    let before = disk.operations();
+    assert_eq!(pass_the_log(&store).await.len(), 16);
+    let steps = disk.operations() - before;
+    assert!(
+        steps > 16 * 2 + 10,
+        "the database was brought up to date: {steps}"
+    );
+    let mut failures = 0;
+    for step in 0..steps {
+        let (store, disk, _) = simulated::open(8);
+        disk.fail_at(disk.operations() + step);
+        let acknowledged = pass_the_log(&store).await;
+        failures += 16 - acknowledged.len();
+        let (crashed, ..) = simulated::reopen(disk.crash()).unwrap();
+        store.records.txn(SPACE, put("next")).await.unwrap();
+        let (later, ..) = simulated::reopen(disk.crash()).unwrap();
+        assert!(is_there(&later, "next").await, "step {step}");
+        for store in [&store, &crashed, &later] {
+            for name in &acknowledged {
+                assert!(is_there(store, name).await, "step {step}: {name}");
+            }
+        }
+    }
+    assert!(failures > 16, "{failures}");
+}
+
+#[tokio::test]
+async fn what_nobody_waited_for_survives_the_process() {
+    let (store, disk, _) = simulated::open(9);
+    let body = Bytes::from_static(b"taken");
+    let queue = queue();
+    let put = store.queue.put(&queue, body, Time::EPOCH, None);
+    put.await.unwrap();
+    let synced = disk.operations();
+    let taken = store.queue.take(&queue, 1, Duration::ZERO).await.unwrap();
+    assert_eq!(taken.len(), 1);
+    assert_eq!(disk.operations() - synced, 1, "one write and no sync");
+    for (image, attempts) in [(disk.kill(), 2..=2), (disk.crash(), 1..=2)] {
+        let (store, ..) = simulated::reopen(image).unwrap();
+        let again = store.queue.take(&queue, 1, Duration::ZERO).await.unwrap();
+        assert!(attempts.contains(&again[0].attempt), "{attempts:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::script::Run;
 const OPERATIONS: u64 = 60;
 
 /// Steps of the disk that one operation takes at most; a failure at a later one meets nothing.
-const STEPS_MAX: u64 = 12;
+const STEPS_MAX: u64 = 20;
 
 pub(crate) fn number(name: &str, short: u64) -> u64 {
     let text = std::env::var(name).ok();

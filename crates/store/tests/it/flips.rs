@@ -5,12 +5,14 @@
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use store::simulated::{self, Image};
+use store::{Expect, Key, Op};
 use tasks::Ids;
 
 use crate::everywhere::{number, tell};
-use crate::script::{Acknowledged, Run};
+use crate::script::{Acknowledged, Run, SPACE};
 
 const FLIPS: u64 = 100;
 const OPERATIONS: u64 = 300;
@@ -62,13 +64,21 @@ async fn a_bit_that_turns_over_is_never_taken_for_truth() {
     for _ in 0..OPERATIONS {
         run.step().await.unwrap();
     }
+    // One disk as a crash leaves it, with a log that is not played yet; its last frame may be torn for all that
+    // anybody can know, so it is nothing of the script. And one that was closed.
+    let last = Op::Put {
+        key: Key::of(&["the last one"]),
+        value: Bytes::from_static(b"of no account"),
+        expect: Expect::Any,
+    };
+    run.store.records.txn(SPACE, vec![last]).await.unwrap();
+    let crashed = disk.crash();
     run.store.close().await;
-    let image = disk.crash();
-    let bits = image.bytes() * 8;
+    let images = [crashed, disk.crash()];
     let flips = number("KILN_DISK_FLIPS", FLIPS);
     let mut ends: BTreeMap<End, u64> = BTreeMap::new();
-    for _ in 0..flips {
-        let bit = usize::try_from(run.dice.u64()).unwrap() % bits;
+    for image in images.iter().cycle().take(usize::try_from(flips).unwrap()) {
+        let bit = usize::try_from(run.dice.u64()).unwrap() % (image.bytes() * 8);
         let mut damaged = image.clone();
         let place = damaged.flip(bit);
         let (end, told) = end_of(damaged, &run.truth).await;
@@ -86,6 +96,7 @@ async fn a_bit_that_turns_over_is_never_taken_for_truth() {
         count(End::Refused)
     );
     assert_eq!(count(End::Unseen), 0, "{note}");
+    assert_eq!(count(End::Refused), 0, "{note}");
     assert!(count(End::OneLost) > 0, "{note}");
     tell("flipped bit that nobody was told of", flips, &note);
 }
