@@ -613,3 +613,62 @@ def test_more_events_than_may_wait_are_refused(moved):
             return None
 
     assert eventually(is_taken)
+
+
+def test_the_sample_commands_answer_as_on_aws(moved, tmp_path):
+    """[INV-2, ASY-6, ASY-7, ASY-8, ASY-9, ASY-17, ASY-18, ASY-20] Each member of each answer and record."""
+    (dead_url, dead), (url, arn) = queue(moved), queue(moved)
+    fails = moved.deploy(unique("samples"), {"index.py": FAILS})
+    aws = lambda *words: moved.aws("lambda", *words, "--function-name", fails.name)
+    missing = moved.aws(
+        *("lambda", "get-function-event-invoke-config", "--function-name", fails.name), check=False
+    )
+    assert f"The function {fails.arn}:$LATEST doesn't have an EventInvokeConfig" in missing.stderr
+    made = aws("update-function-configuration", "--dead-letter-config", f"TargetArn={dead}")
+    assert made["DeadLetterConfig"] == {"TargetArn": dead}
+    both = {"OnSuccess": {"Destination": arn}, "OnFailure": {"Destination": arn}}
+    made = aws(
+        *("put-function-event-invoke-config", "--maximum-retry-attempts", 0),
+        *("--maximum-event-age-in-seconds", 3_600, "--destination-config", json.dumps(both)),
+    )
+    assert float(made.pop("LastModified")) > 0
+    assert made == {
+        "FunctionArn": f"{fails.arn}:$LATEST",
+        "MaximumRetryAttempts": 0,
+        "MaximumEventAgeInSeconds": 3_600,
+        "DestinationConfig": both,
+    }
+    for event in ({"n": 1}, {"fail": True}):
+        out = tmp_path / "out.json"
+        answer = moved.aws(
+            *("lambda", "invoke", "--function-name", fails.name, "--invocation-type", "Event"),
+            *("--payload", json.dumps(event), out),
+        )
+        assert answer == {"StatusCode": 202}
+        assert out.read_bytes() == b""
+        told = receive(moved, url)
+        assert set(told["Attributes"]) >= {"AWSTraceHeader"} and "MessageAttributes" not in told
+        record = json.loads(told["Body"])
+        request = record["requestContext"].pop("requestId")
+        taken = record.pop("timestamp")
+        assert datetime.strptime(taken, "%Y-%m-%dT%H:%M:%S.%fZ")
+        failed = "fail" in event
+        payload = record.pop("responsePayload")
+        if failed:
+            assert set(payload) == {"errorMessage", "errorType", "requestId", "stackTrace"}
+            assert payload["requestId"] == request
+        else:
+            assert payload == {"well": True}
+        context = {"statusCode": 200, "executedVersion": "$LATEST"}
+        assert record == {
+            "version": "1.0",
+            "requestContext": {
+                "functionArn": f"{fails.arn}:$LATEST",
+                "condition": "RetriesExhausted" if failed else "Success",
+                "approximateInvokeCount": 1,
+            },
+            "requestPayload": event,
+            "responseContext": context | ({"functionError": "Unhandled"} if failed else {}),
+        }
+        moved.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=told["ReceiptHandle"])
+    assert json.loads(receive(moved, dead_url)["Body"]) == {"fail": True}

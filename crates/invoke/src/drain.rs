@@ -9,6 +9,7 @@ use model::ports::{Outbox, Posting};
 use store::{Handler, LanesConfig, Leased, Next, StoreError};
 use tasks::{Time, Worker};
 
+use crate::admission::Throttle;
 use crate::destination::{self, Condition, Told};
 use crate::event::{EventQueue, Stored};
 use crate::gates::Gates;
@@ -60,7 +61,13 @@ impl Handler for Attempts {
             }
         };
         let function = request.function.clone();
-        let end = self.attempt(&stored, request).await;
+        let end = match self.is_too_old(&stored, &function) {
+            // It waited until nobody wants it any more: for its turn, or for a server that was away.
+            true => Err(Refused::Throttled {
+                reason: Throttle::Rate.reason(),
+            }),
+            false => self.attempt(&stored, request).await,
+        };
         let now = self.events.now();
         if self.is_cut_off(&end) {
             tracing::debug!(request = stored.request, "event left for the next start");
@@ -71,6 +78,26 @@ impl Handler for Attempts {
 }
 
 impl Attempts {
+    /// [Lambda API: MaximumEventAgeInSeconds]
+    fn is_too_old(&self, stored: &Stored, function: &FunctionRef) -> bool {
+        let attached = self.invoke.0.functions.attached(function);
+        let config = attached.as_ref().and_then(|a| a.event_invoke.as_ref());
+        let age = self.events.now().since(stored.accepted());
+        let is_too_old = age >= Policy::of(config).age_max;
+        if is_too_old {
+            self.count_age(stored, &function.unqualified_arn());
+        }
+        is_too_old
+    }
+
+    fn count_age(&self, stored: &Stored, function: &str) {
+        let age = self.events.now().since(stored.accepted());
+        self.events.counters.count(function, |counts| {
+            counts.age = age;
+            counts.age_max = counts.age_max.max(age);
+        });
+    }
+
     /// Runs the function, unless it is switched off.
     async fn attempt(&self, stored: &Stored, request: Request) -> Result<Outcome, Refused> {
         let function = &request.function;
@@ -85,12 +112,7 @@ impl Attempts {
         let is_starting = || inner.starts.available_permits() < inner.config.starts_max;
         let clock = inner.tasks.clock();
         let _turn = self.gates.turn(&arn, most, clock, is_starting).await;
-        let age = self.events.now().since(stored.accepted());
-        let counters = &self.events.counters;
-        counters.count(&arn, |counts| {
-            counts.age = age;
-            counts.age_max = counts.age_max.max(age);
-        });
+        self.count_age(stored, &arn);
         inner.courtesy.turn().await;
         self.invoke.run(request).await
     }

@@ -323,6 +323,32 @@ async fn dead_letter_queue_and_destination_both_hear() {
     assert_eq!(letter.body, Bytes::from_static(b"{\"k\":  1}"));
 }
 
+/// [ASY-7, ASY-18, ASY-27]
+#[tokio::test]
+async fn an_event_that_waited_too_long_is_not_run() {
+    let house = failing(Some(DLQ), |c| {
+        c.on_failure = Some(QUEUE.to_owned());
+        c.age_max_secs = Some(60);
+    })
+    .await;
+    house.events.accept(&event("f")).await.unwrap();
+    house.control.advance(Duration::from_secs(60));
+    let inbox = drain(&house);
+    drained(&house).await;
+    assert_eq!(house.fake.calls(), 0);
+    let came = inbox.0.lock().unwrap();
+    let of = |arn: &str| came.iter().find(|p| p.to.to_string() == arn).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&of(QUEUE).body).unwrap();
+    assert_eq!(record["requestContext"]["condition"], "EventAgeExceeded");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
+    assert!(record.get("responseContext").is_none() && record.get("responsePayload").is_none());
+    let attributes = of(DLQ).attributes.iter();
+    let names: Vec<&str> = attributes.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["RequestID", "ErrorCode", "ErrorMessage"]);
+    let arn = name("f").unqualified_arn();
+    assert_eq!(house.events.counters().all()[&arn].dropped, 1);
+}
+
 /// [ASY-13, ASY-25]
 #[tokio::test]
 async fn what_nobody_takes_is_counted() {
