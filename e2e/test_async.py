@@ -20,6 +20,15 @@ def handler(event, context):
     return {"well": True}
 """
 
+#: Runs for longer than any client here waits for an answer.
+LINGERS = """
+import json, time
+
+def handler(event, context):
+    print("ATTEMPT " + json.dumps({"id": context.aws_request_id, "event": event}), flush=True)
+    time.sleep(300)
+"""
+
 #: Events of one function that may wait.
 EVENTS_MAX = 40
 
@@ -585,6 +594,14 @@ def test_the_first_retry_comes_after_a_minute_of_real_time(kiln):
     begun = time.monotonic()
     assert eventually(lambda: len(attempts(kiln, fails)) == 2, seconds=75)
     assert time.monotonic() - begun > 55
+
+
+def test_nobody_waits_for_the_handler(kiln, deploy):
+    """[ASY-3] A client gives up after a minute; each handler runs for five."""
+    lingers = deploy({"index.py": LINGERS}, Timeout=900)
+    first, second = send(lingers, {"n": 1}), send(lingers, {"n": 2})
+    assert eventually(lambda: len(attempts(kiln, lingers)) == 2)
+    assert {attempt["id"] for attempt in attempts(kiln, lingers)} == {first, second}
 
 
 def test_more_events_than_may_wait_are_refused(moved):
