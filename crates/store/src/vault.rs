@@ -4,6 +4,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
+use tasks::Ids;
 
 use crate::StoreError;
 
@@ -97,7 +98,8 @@ fn read(path: &Path) -> std::io::Result<Option<[u8; KEY_BYTES]>> {
 /// The key is on the disk before anything is sealed with it.
 fn make(path: &Path) -> std::io::Result<[u8; KEY_BYTES]> {
     let mut key = [0; KEY_BYTES];
-    aws_lc_rs::rand::fill(&mut key).map_err(std::io::Error::other)?;
+    // Not the cipher's own source: that one gathers for 20 ms before its first number, in each first start.
+    Ids::system().fill(&mut key);
     let fresh = path.with_extension("new");
     let mut options = OpenOptions::new();
     options.create(true).truncate(true).write(true).mode(MODE);
