@@ -32,10 +32,8 @@ impl Run<'_> {
                 self.pool.watch_log(&live.log);
                 live.init = None;
                 live.tenant.clone_from(&self.request.tenant);
-                self.init_again(
-                    &live.log,
-                    (clock.monotonic().since(started), Status::Success),
-                );
+                let took = clock.monotonic().since(started);
+                self.init_over(&live.log, "invoke", (took, Status::Success));
                 self.begin(&live.log);
                 let spent = clock.monotonic().since(started);
                 let left = limit.saturating_sub(spent);
@@ -49,7 +47,7 @@ impl Run<'_> {
             self.inner.starter.abandon(&planned);
             return Err(refused(StartFailure::Sandbox(error)));
         };
-        self.init_again(&planned.log, report);
+        self.init_over(&planned.log, "invoke", report);
         self.begin(&planned.log);
         self.inner.starter.abandon(&planned);
         let id = self.request.request_id.as_str();
@@ -86,9 +84,15 @@ impl Run<'_> {
         Ok(self.outcome(payload, Some("Unhandled"), log_tail))
     }
 
-    /// What is said of the init phase within an invocation, which begins after it.  [observed]
-    fn init_again(&self, log: &EnvironmentLog, (took, status): (Duration, Status)) {
-        let phase = "invoke";
+    /// Tells the end of an init phase. Of the one within an invocation (`invoke`) it is told before the invocation
+    /// begins.  [observed]
+    pub(super) fn init_over(
+        &self,
+        log: &EnvironmentLog,
+        phase: &'static str,
+        init: (Duration, Status),
+    ) {
+        let (took, status) = init;
         self.push(log, Event::InitRuntimeDone(status));
         self.push(
             log,

@@ -94,34 +94,16 @@ impl Run<'_> {
         match self.inner.starter.start(&planned, INIT_LIMIT, seat).await {
             Ok(live) => {
                 self.pool.watch_log(&live.log);
-                let (took, phase, status) =
-                    (live.init.unwrap_or_default(), "init", Status::Success);
-                self.push(log, Event::InitRuntimeDone(status));
-                self.push(
-                    log,
-                    Event::InitReport {
-                        took,
-                        phase,
-                        status,
-                    },
-                );
+                let took = live.init.unwrap_or_default();
+                self.init_over(log, "init", (took, Status::Success));
                 Ok(Leased::Ready(live))
             }
             Err(error) => {
-                let Some((took, status)) = init_failure(&error) else {
+                let Some(failed) = init_failure(&error) else {
                     self.inner.starter.abandon(&planned);
                     return Err(refused(StartFailure::Sandbox(error)));
                 };
-                let phase = "init";
-                self.push(log, Event::InitRuntimeDone(status));
-                self.push(
-                    log,
-                    Event::InitReport {
-                        took,
-                        phase,
-                        status,
-                    },
-                );
+                self.init_over(log, "init", failed);
                 Ok(Leased::InitAgain(planned))
             }
         }
