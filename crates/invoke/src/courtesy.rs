@@ -66,6 +66,11 @@ impl Courtesy {
         self.pace().called = Some(self.clock.monotonic());
     }
 
+    /// Whether somebody waits for an answer, or did a moment ago.
+    pub(crate) fn is_called(&self) -> bool {
+        self.pace().is_called(self.clock.monotonic())
+    }
+
     /// Returns when an event may begin.
     pub(crate) async fn turn(&self) {
         if self.wait().is_none() {
@@ -120,8 +125,7 @@ impl Pace {
     /// `busy` is how long the server has been at work since it began.
     fn wait(&mut self, now: Mono, busy: Duration) -> Option<Duration> {
         self.look(now, busy);
-        let is_recent = |called: Mono| now.since(called) < MEMORY;
-        if self.rate >= RATE_MAX || !self.called.is_some_and(is_recent) {
+        if self.rate >= RATE_MAX || !self.is_called(now) {
             self.begun += 1;
             return None;
         }
@@ -134,6 +138,10 @@ impl Pace {
             return None;
         }
         Some(Duration::from_secs_f64((1.0 - self.free) / self.rate))
+    }
+
+    fn is_called(&self, now: Mono) -> bool {
+        self.called.is_some_and(|called| now.since(called) < MEMORY)
     }
 
     fn look(&mut self, now: Mono, busy: Duration) {

@@ -259,6 +259,11 @@ impl Invoke {
         self.0.shelves.status(function, asked.modified)
     }
 
+    /// Whether callers wait for answers, or did within the last 200 ms; events step back for them.
+    pub fn has_callers(&self) -> bool {
+        self.0.courtesy.is_called()
+    }
+
     /// Invocations that run on demand now.
     pub fn running(&self) -> u32 {
         self.0.admission.running()

@@ -61,6 +61,7 @@ impl Invoke {
     /// # Errors
     /// Those of [`Invoke::request_response`].
     pub async fn response_stream(&self, request: Request) -> Result<Streamed, Refused> {
+        let _waiting = self.0.courtesy.call();
         let resolved = self.ready(&request.function).await?;
         check_tenant(&resolved, request.tenant.as_deref())?;
         self.stop_loops(&request)?;

@@ -66,6 +66,18 @@ async fn the_first_piece_is_there_while_the_function_runs() {
 }
 
 #[tokio::test]
+async fn whoever_waits_is_known_to_wait_streamed_or_not() {
+    let house = House::with_function(|f| f).await;
+    assert!(!house.invoke.has_callers());
+    drop(open(&house).await);
+    assert!(house.invoke.has_callers(), "streamed");
+    house.control.advance(LONG);
+    assert!(!house.invoke.has_callers());
+    house.call("f").await.unwrap();
+    assert!(house.invoke.has_callers(), "whole");
+}
+
+#[tokio::test]
 async fn a_buffered_result_is_one_piece() {
     let house = House::with_function(|f| f).await;
     let mut stream = open(&house).await;
